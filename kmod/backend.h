@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The seam between common and vendor code: the operations a vendor offers, and the neutral
+ * description of an exit, which is where vendor code ends.
+ */
+#ifndef HULL_BACKEND_H
+#define HULL_BACKEND_H
+
+#include "types.h"
+#include "hull.h"
+
+/* Why the window closed. */
+enum hull_exit_kind {
+	HULL_X_NONE,		/* host interrupt, request, budget: nothing to do */
+	HULL_X_PORT,		/* port: port, size, write, string, rep, value in RAX */
+	HULL_X_MEMORY,		/* nested fault: gpa, access */
+	HULL_X_MSR,		/* write: index in RCX */
+	HULL_X_CPUID,
+	HULL_X_HYPERCALL,
+	HULL_X_HLT,
+	HULL_X_PAUSE,
+	HULL_X_CR,		/* cr, write, gpr (-1: decode the instruction) */
+	HULL_X_DR,
+	HULL_X_XSETBV,
+	HULL_X_CACHE,		/* INVD, WBINVD: nothing to do but step over it */
+	HULL_X_INVLPG,
+	HULL_X_EXCEPTION,	/* vector, error_code, info[1]: CR2 */
+	HULL_X_UD,		/* an instruction that guests do not have: inject #UD */
+	HULL_X_GP,
+	HULL_X_TRIPLE_FAULT,	/* the guest shut down */
+	HULL_X_BAD_STATE,	/* the CPU refused the guest state */
+	HULL_X_INIT,
+	HULL_X_TASK_SWITCH,
+	HULL_X_UNKNOWN,
+	HULL_X_CHECK_FAILED,	/* the oracle refused to enter */
+};
+
+/**
+ * struct hull_exit - one exit, in the terms of no vendor
+ * @kind: enum hull_exit_kind
+ * @code: the hardware's exit code
+ * @info: the hardware's information words
+ * @next_rip: RIP after the instruction, 0: unknown, to be decoded
+ * @gpa: memory: guest-physical address
+ * @access: memory: HULL_ACCESS_*; HULL_ACCESS_WALK
+ * @port: port accesses
+ * @size: port: bytes
+ * @write: port, MSR, CR, DR: a write
+ * @string: INS or OUTS
+ * @rep: with a REP prefix
+ * @vector: exception
+ * @error_code: exception
+ * @reg: CR or DR number
+ */
+struct hull_exit {
+	u32 kind;
+	u64 code;
+	u64 info[2];
+	u64 next_rip;
+	gpa_t gpa;
+	u32 access;
+	u16 port;
+	u8 size;
+	bool write;
+	bool string;
+	bool rep;
+	u8 vector;
+	u8 reg;
+	u32 error_code;
+};
+
+/**
+ * struct hull_backend - what svm/ and vmx/ offer; one is chosen at load, constant after
+ *
+ * hardware_enable/disable run on each CPU; the others in the vCPU thread outside the window unless
+ * said otherwise. State moves in groups.
+ */
+struct hull_backend {
+	const char *name;
+	u32 id;					/* HULL_BACKEND_* */
+
+	/* Can this machine? 0, or -errno after one clear line in the log. */
+	int (*probe)(void);
+	int (*setup)(void);			/* after probe: allocate per-CPU areas */
+	void (*teardown)(void);
+	int (*hardware_enable)(void);		/* this CPU, interrupts off; -EBUSY: in use */
+	void (*hardware_disable)(void);
+
+	int (*vm_create)(struct hull_vm *vm);
+	void (*vm_destroy)(struct hull_vm *vm);
+	int (*vcpu_create)(struct hull_vcpu *vcpu);
+	void (*vcpu_destroy)(struct hull_vcpu *vcpu);
+	void (*vcpu_reset)(struct hull_vcpu *vcpu, bool init);
+
+	/* One window: enter, handle fast exits, leave; fills @exit. 0 or -errno. */
+	int (*run)(struct hull_vcpu *vcpu, struct hull_exit *exit);
+
+	void (*get_segments)(struct hull_vcpu *vcpu, struct hull_segments *segments);
+	void (*set_segments)(struct hull_vcpu *vcpu, const struct hull_segments *segments);
+	void (*set_control)(struct hull_vcpu *vcpu);	/* from vcpu->control */
+	int (*get_msr)(struct hull_vcpu *vcpu, u32 index, u64 *value);	/* -ENOENT: not kept here */
+	int (*set_msr)(struct hull_vcpu *vcpu, u32 index, u64 value);
+	void (*set_tsc_offset)(struct hull_vcpu *vcpu, u64 offset);
+	int (*cpl)(struct hull_vcpu *vcpu);
+
+	/* Length of the instruction at RIP that caused @exit, or -errno; see exit.c. */
+	int (*dump)(struct hull_vcpu *vcpu);	/* readable dump to the log, rate limited by caller */
+};
+
+extern const struct hull_backend *hull_backend;		/* __ro_after_init */
+extern const struct hull_backend hull_svm_backend;
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Interrupt controllers and timers in the module: local APICs, IOAPIC, two PICs, PIT, ACPI PM
+ * timer, paravirtual clock. Everything here can be called with interrupts off unless said
+ * otherwise: from the window, from timer callbacks, from eventfd wake-ups.
+ */
+#ifndef HULL_IRQCHIP_H
+#define HULL_IRQCHIP_H
+
+#include "../types.h"
+#include "hull.h"
+
+#define HULL_APIC_BASE_DEFAULT	0xfee00000ULL
+#define HULL_IOAPIC_BASE	0xfec00000ULL
+
+/* ---- life ---- */
+int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args);	/* sleeps */
+void hull_irqchip_destroy(struct hull_vm *vm);		/* sleeps; timers cancelled */
+int hull_lapic_create(struct hull_vcpu *vcpu);
+void hull_lapic_destroy(struct hull_vcpu *vcpu);
+void hull_lapic_reset(struct hull_vcpu *vcpu, bool init);
+
+/* ---- CPU side: the vCPU thread, also in the window ---- */
+/*
+ * Highest vector that the APIC or, for the CPU wired to them, the PICs would deliver now, or -1.
+ * Takes nothing.
+ */
+int hull_irq_pending(struct hull_vcpu *vcpu);
+/* Take it: IRR to ISR, or the PIC's acknowledge cycle. Returns the vector or -1. */
+int hull_irq_acknowledge(struct hull_vcpu *vcpu);
+/* TPR as CR8 (0-15). */
+void hull_lapic_set_cr8(struct hull_vcpu *vcpu, u64 cr8);
+u64 hull_lapic_get_cr8(struct hull_vcpu *vcpu);
+/* After HULL_REQ_TIMER was taken: turn an expired timer into an interrupt. */
+void hull_lapic_timer_expired(struct hull_vcpu *vcpu);
+
+/*
+ * MSRs: APIC_BASE, TSC_DEADLINE, x2APIC 0x800-0x8ff. 0; -EINVAL: the guest gets #GP;
+ * -ENOENT: not ours.
+ */
+int hull_lapic_read_msr(struct hull_vcpu *vcpu, u32 index, u64 *value);
+int hull_lapic_write_msr(struct hull_vcpu *vcpu, u32 index, u64 value);
+
+/*
+ * Memory: APIC page (at this vCPU's APIC base, when enabled in xAPIC mode) and IOAPIC. True when
+ * the address is theirs; then *value is read or written (aligned 32 bits; other sizes read 0 and
+ * ignore writes, partly as the manuals allow).
+ */
+bool hull_irqchip_memory(struct hull_vcpu *vcpu, gpa_t gpa, unsigned int size, bool write,
+			 u64 *value);
+/* Ports: PICs, PIT, 0x61, PM timer. True when the port is theirs. */
+bool hull_irqchip_port(struct hull_vcpu *vcpu, u16 port, unsigned int size, bool write, u32 *value);
+
+/* ---- device side: any context ---- */
+int hull_irq_set(struct hull_vm *vm, u32 gsi, bool level);	/* -EINVAL: no such line */
+int hull_msi_send(struct hull_vm *vm, u64 address, u32 data);	/* -EINVAL: not an MSI */
+
+/* ---- state (uapi groups); vCPU mutex or VM lock held; sleep ---- */
+void hull_lapic_get_state(struct hull_vcpu *vcpu, struct hull_apic *apic,
+			  struct hull_timers *timers);
+int hull_lapic_set_state(struct hull_vcpu *vcpu, const struct hull_apic *apic);
+int hull_lapic_set_timers(struct hull_vcpu *vcpu, const struct hull_timers *timers);
+void hull_irqchip_get_state(struct hull_vm *vm, u64 groups, struct hull_vm_state *state);
+int hull_irqchip_set_state(struct hull_vm *vm, u64 groups, const struct hull_vm_state *state);
+
+/* ---- time (clock.c) ---- */
+/* Host TSC to this vCPU's: guest = host + offset; the offset is vcpu->msr->tsc_offset. */
+u64 hull_guest_tsc(struct hull_vcpu *vcpu);
+u64 hull_vm_clock_ns(struct hull_vm *vm);
+/* KVM's MSRs (asm/kvm_para.h). 0, -EINVAL (#GP), -ENOENT. The vCPU thread, may sleep. */
+int hull_clock_write_msr(struct hull_vcpu *vcpu, u32 index, u64 value);
+int hull_clock_read_msr(struct hull_vcpu *vcpu, u32 index, u64 *value);
+/* HULL_REQ_CLOCK: write the vCPU's clock page. May sleep. */
+void hull_clock_update(struct hull_vcpu *vcpu);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Follows the creator's address space: what it unmaps, protects or moves is unmapped from the
+ * guest first.
+ */
+#ifndef HULL_MEM_NOTIFIER_H
+#define HULL_MEM_NOTIFIER_H
+
+#include <linux/mmu_notifier.h>
+
+#include "../types.h"
+
+/**
+ * struct hull_notifier - state that lets a fault see that its page went away meanwhile
+ * @mn: registration in vm->mm
+ * @sequence: grows when an invalidation ends; written under mmu.lock
+ * @in_progress: invalidations begun and not ended; under mmu.lock
+ * @start: lowest address being invalidated (hva); under mmu.lock
+ * @end: end of the highest; under mmu.lock
+ */
+struct hull_notifier {
+	struct mmu_notifier mn;
+	unsigned long sequence;
+	long in_progress;
+	unsigned long start;
+	unsigned long end;
+};
+
+int hull_notifier_register(struct hull_vm *vm);
+void hull_notifier_unregister(struct hull_vm *vm);
+
+/*
+ * hull_notifier_retry - under mmu.lock: has the page at @hva perhaps gone since @sequence was read
+ * (smp_rmb() after the read, before the page was looked up)?
+ */
+bool hull_notifier_retry(const struct hull_vm *vm, unsigned long sequence, unsigned long hva);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtual CPU: neutral state, requests and kicks, the run loop's interface.
+ *
+ * Requests. Any context sets a bit in vcpu->requests, then kicks. The vCPU thread stores
+ * mode = IN_GUEST, full barrier, reads requests; the requester sets the bit, full barrier, reads
+ * mode. So one of the two always sees the other: either the vCPU handles the request before it
+ * enters, or the requester sees IN_GUEST and sends an interrupt.
+ */
+#ifndef HULL_VCPU_H
+#define HULL_VCPU_H
+
+#include <linux/mutex.h>
+#include <linux/rcuwait.h>
+#include <linux/smp.h>
+
+#include "types.h"
+#include "vm.h"
+#include "hull.h"
+#include "event.h"
+#include "ring.h"
+#include "emulate/emulate.h"
+
+/* vcpu->requests: bit numbers */
+#define HULL_REQ_FLUSH		0	/* TLB entries of this VM may be stale */
+#define HULL_REQ_EVENT		1	/* something may be deliverable: evaluate events */
+#define HULL_REQ_TIMER		2	/* the APIC timer expired */
+#define HULL_REQ_EXIT		3	/* leave the window, look again (kick without a cause) */
+#define HULL_REQ_CLOCK		4	/* write the paravirtual clock page */
+#define HULL_REQ_END		5	/* the VM has ended */
+#define HULL_REQ_MMU		6	/* root changed */
+
+enum hull_vcpu_mode {
+	HULL_OUTSIDE,		/* not in a window */
+	HULL_IN_GUEST,		/* in a window: kick by interrupt */
+};
+
+struct hull_lapic;
+struct hull_cpuid_table;
+
+/**
+ * struct hull_vcpu - one vCPU
+ * @gprs: general registers, RIP, RFLAGS; valid outside the window
+ * @control: control registers; valid outside the window, written back by backend->set_control()
+ * @debug: debug registers; DR6 and DR7 valid outside the window
+ * @event: what is pending for delivery; owner: the vCPU thread
+ * @requests: HULL_REQ_* bits; atomic
+ * @mode: enum hull_vcpu_mode; written by the vCPU thread
+ * @run_state: HULL_STATE_*; written by the vCPU thread
+ * @cpu: where the window is or was last; written by the vCPU thread with interrupts off
+ * @wait: the vCPU thread sleeps here (HLT, mailbox)
+ * @mutex: held over each ioctl of this vCPU
+ * @run: page shared with the launcher
+ * @stats: written by the vCPU thread
+ *
+ * Unless said otherwise a field belongs to the holder of @mutex.
+ */
+struct hull_vcpu {
+	struct hull_gprs gprs;
+	struct hull_control control;
+	struct hull_debug debug;
+
+	unsigned long requests;
+	int mode;
+	int cpu;
+	u32 run_state;
+	u32 id;
+
+	struct hull_vm *vm;
+	struct hull_event event;
+	struct hull_lapic *lapic;	/* NULL without HULL_VM_IRQCHIP */
+	struct hull_cpuid_table *cpuid;
+	struct hull_mmu_vcpu mmu;
+	struct hull_ring_vcpu ring;	/* own channel, request in flight */
+	struct hull_emu emu;		/* instruction being executed in software */
+	struct hull_fpu_state *fpu;
+	struct hull_msr_state *msr;	/* MSRs kept by msr.c */
+
+	struct mutex mutex;
+	struct rcuwait wait;
+	call_single_data_t kick;
+	struct hull_run *run;
+	struct hull_stats stats;
+
+	void *arch;			/* the backend's part */
+};
+
+/* Ask the vCPU to look at @request before it next enters the guest; does not kick. Any context. */
+static inline void hull_vcpu_set_request(struct hull_vcpu *vcpu, unsigned int request)
+{
+	set_bit(request, &vcpu->requests);
+}
+
+static inline bool hull_vcpu_take_request(struct hull_vcpu *vcpu, unsigned int request)
+{
+	if (!test_bit(request, &vcpu->requests))
+		return false;
+	clear_bit(request, &vcpu->requests);
+	/* What the requester wrote before set_bit() is seen after this. */
+	smp_mb__after_atomic();
+	return true;
+}
+
+/*
+ * hull_vcpu_request - set @request, wake the vCPU when it sleeps, kick it out of the guest when it
+ * is inside. Any context, interrupts off included; does not wait.
+ */
+void hull_vcpu_request(struct hull_vcpu *vcpu, unsigned int request);
+
+/*
+ * hull_vcpu_end - the VM cannot go on: record the first reason, stop all vCPUs.
+ * Called by the vCPU thread outside the window. Returns HULL_PUBLISH.
+ */
+int hull_vcpu_end(struct hull_vcpu *vcpu, u32 reason, u64 code, u64 info1, u64 info2);
+
+static inline void hull_count(struct hull_vcpu *vcpu, enum hull_stat stat)
+{
+	vcpu->stats.value[stat]++;
+}
+
+struct hull_vcpu *hull_vcpu_create(struct hull_vm *vm, u32 id);
+void hull_vcpu_free(struct hull_vcpu *vcpu);
+
+/*
+ * hull_vcpu_wait - sleep until @condition of the vCPU holds, a request or a signal arrives.
+ * @awake: returns true when there is no more reason to sleep
+ * Returns 0 or -EINTR. The vCPU thread, outside the window, no locks but @mutex.
+ */
+int hull_vcpu_wait(struct hull_vcpu *vcpu, bool (*awake)(struct hull_vcpu *vcpu));
+
+extern const struct file_operations hull_vcpu_fops;
+
+#endif

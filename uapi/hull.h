@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The interface of /dev/hull: objects, ioctls and register state.
+ *
+ * Objects are file descriptors: /dev/hull makes VMs, a VM makes vCPUs and consumers. The ring
+ * shared by the module and consumers is in hull_ring.h.
+ *
+ * Rules that hold for every structure here: fixed-width types, natural alignment, explicit padding
+ * that must be zero, addresses of user memory as __u64. A structure never changes its meaning: what
+ * is new gets a capability bit.
+ */
+#ifndef _UAPI_HULL_H
+#define _UAPI_HULL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define HULL_IOC	0xC5
+
+/* ---- /dev/hull ---------------------------------------------------------------------------- */
+
+/* struct hull_info.capabilities */
+#define HULL_CAP_NESTED_PAGING		(1ULL << 0)
+#define HULL_CAP_SHADOW_PAGING		(1ULL << 1)
+#define HULL_CAP_IRQCHIP		(1ULL << 2)	/* APIC, IOAPIC and PICs in the module */
+#define HULL_CAP_PIT			(1ULL << 3)
+#define HULL_CAP_PM_TIMER		(1ULL << 4)
+#define HULL_CAP_PV_CLOCK		(1ULL << 5)	/* KVM's paravirtual clock */
+#define HULL_CAP_POSTED			(1ULL << 6)
+#define HULL_CAP_DOORBELL		(1ULL << 7)
+#define HULL_CAP_CONSUMER		(1ULL << 8)	/* consumers in threads and processes */
+#define HULL_CAP_READONLY_MEMORY	(1ULL << 9)
+#define HULL_CAP_DIRTY_LOG		(1ULL << 10)
+#define HULL_CAP_CHECK_MODE		(1ULL << 11)	/* the oracle is on */
+
+#define HULL_BACKEND_SVM	1
+#define HULL_BACKEND_VMX	2
+
+#define HULL_PAGING_AUTO	0
+#define HULL_PAGING_NESTED	1
+#define HULL_PAGING_SHADOW	2
+
+/**
+ * struct hull_info - what this module on this machine offers (HULL_GET_INFO)
+ * @capabilities: HULL_CAP_* bits
+ * @backend: HULL_BACKEND_SVM or HULL_BACKEND_VMX
+ * @paging: the HULL_PAGING_* mode that HULL_PAGING_AUTO gives
+ * @max_vcpus: vCPUs per VM; vCPU ids are below this
+ * @max_regions: entries of a memory table
+ * @max_ranges: ranges per VM
+ * @channel_size: bytes of one channel in the mapping of a vCPU or consumer fd
+ * @tsc_khz: rate of the guest's time-stamp counter
+ * @gpa_bits: width of a guest-physical address
+ * @xcr0: XSAVE components a guest may enable
+ * @xsave_size: bytes of struct hull_fpu.data in use
+ * @reserved: zero
+ */
+struct hull_info {
+	__u64 capabilities;
+	__u32 backend;
+	__u32 paging;
+	__u32 max_vcpus;
+	__u32 max_regions;
+	__u32 max_ranges;
+	__u32 channel_size;
+	__u32 tsc_khz;
+	__u32 gpa_bits;
+	__u64 xcr0;
+	__u32 xsave_size;
+	__u32 reserved[7];
+};
+
+#define HULL_VM_IRQCHIP		(1U << 0)	/* APICs, IOAPIC, PICs (needed for PIT) */
+#define HULL_VM_PIT		(1U << 1)	/* 8254 at 0x40-0x43, speaker port 0x61 */
+#define HULL_VM_FLAGS		(HULL_VM_IRQCHIP | HULL_VM_PIT)
+
+/**
+ * struct hull_create_vm - argument of HULL_CREATE_VM, which returns a VM fd
+ * @flags: HULL_VM_*
+ * @paging: HULL_PAGING_*
+ * @pm_timer_port: port of the ACPI PM timer kept by the module, 0: none
+ * @reserved: zero
+ */
+struct hull_create_vm {
+	__u32 flags;
+	__u32 paging;
+	__u32 pm_timer_port;
+	__u32 reserved[5];
+};
+
+/**
+ * struct hull_cpuid_entry - one CPUID leaf as the guest sees it
+ * @leaf: EAX of the guest's CPUID
+ * @subleaf: ECX of it; used only with HULL_CPUID_SUBLEAF
+ * @flags: HULL_CPUID_SUBLEAF: the leaf depends on ECX
+ * @eax: result
+ * @ebx: result
+ * @ecx: result
+ * @edx: result
+ * @reserved: zero
+ */
+struct hull_cpuid_entry {
+	__u32 leaf;
+	__u32 subleaf;
+	__u32 flags;
+	__u32 eax;
+	__u32 ebx;
+	__u32 ecx;
+	__u32 edx;
+	__u32 reserved;
+};
+
+#define HULL_CPUID_SUBLEAF	(1U << 0)
+#define HULL_MAX_CPUID		128
+
+/**
+ * struct hull_cpuid - argument of HULL_GET_SUPPORTED_CPUID and HULL_SET_CPUID
+ * @count: in: entries at @entries; out (get): entries filled; E2BIG when too few
+ * @reserved: zero
+ * @entries: address of struct hull_cpuid_entry[]
+ */
+struct hull_cpuid {
+	__u32 count;
+	__u32 reserved;
+	__u64 entries;
+};
+
+#define HULL_GET_INFO			_IOR(HULL_IOC, 0x00, struct hull_info)
+#define HULL_CREATE_VM			_IOW(HULL_IOC, 0x01, struct hull_create_vm)
+#define HULL_GET_SUPPORTED_CPUID	_IOWR(HULL_IOC, 0x02, struct hull_cpuid)
+
+/* ---- VM fd -------------------------------------------------------------------------------- */
+
+#define HULL_REGION_READONLY	(1U << 0)	/* guest writes are delivered as memory accesses */
+#define HULL_REGION_LOG_DIRTY	(1U << 1)
+#define HULL_REGION_FLAGS	(HULL_REGION_READONLY | HULL_REGION_LOG_DIRTY)
+#define HULL_MAX_REGIONS	64
+
+/**
+ * struct hull_region - guest memory backed by memory of the VM's creator
+ * @gpa: guest-physical address, bytes, page aligned
+ * @size: bytes, page aligned, not zero
+ * @hva: address in the creator's address space, page aligned
+ * @flags: HULL_REGION_*
+ * @reserved: zero
+ */
+struct hull_region {
+	__u64 gpa;
+	__u64 size;
+	__u64 hva;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct hull_memory - the whole memory table of a VM (HULL_SET_MEMORY)
+ * @count: entries at @regions, at most HULL_MAX_REGIONS
+ * @reserved: zero
+ * @regions: address of struct hull_region[]
+ *
+ * Replaces the table atomically: an exit sees the old or the new one. A region that is in both
+ * tables, unchanged but for its flags, keeps its pages and its dirty log.
+ */
+struct hull_memory {
+	__u32 count;
+	__u32 reserved;
+	__u64 regions;
+};
+
+#define HULL_DIRTY_CLEAR	(1U << 0)	/* clear what is returned and protect it again */
+
+/**
+ * struct hull_dirty - pages written since they were last cleared (HULL_GET_DIRTY)
+ * @gpa: first guest-physical address, the start of a region with HULL_REGION_LOG_DIRTY
+ * @size: bytes: that region's size
+ * @bitmap: address of one bit a page, lowest first, rounded up to 8 bytes
+ * @flags: HULL_DIRTY_*
+ * @reserved: zero
+ */
+struct hull_dirty {
+	__u64 gpa;
+	__u64 size;
+	__u64 bitmap;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct hull_create_vcpu - argument of HULL_CREATE_VCPU, which returns a vCPU fd
+ * @id: vCPU number and APIC id, below hull_info.max_vcpus
+ * @reserved: zero
+ */
+struct hull_create_vcpu {
+	__u32 id;
+	__u32 reserved[3];
+};
+
+#define HULL_SPACE_PORT		0
+#define HULL_SPACE_MEMORY	1
+#define HULL_SPACE_HYPERCALL	2	/* address: the number in RAX */
+
+#define HULL_DELIVER_SYNC	0	/* the vCPU waits for the answer */
+#define HULL_DELIVER_POSTED	1	/* writes are queued, reads are synchronous */
+#define HULL_DELIVER_DOORBELL	2	/* a matching write signals an eventfd and is gone */
+
+#define HULL_RANGE_MATCH_VALUE	(1U << 0)	/* doorbell: only this value */
+
+#define HULL_MAX_RANGES		256
+
+/**
+ * struct hull_range - who gets accesses to an address range (HULL_ADD_RANGE, HULL_REMOVE_RANGE)
+ * @space: HULL_SPACE_*
+ * @delivery: HULL_DELIVER_*
+ * @start: first address
+ * @length: bytes (numbers, for hypercalls)
+ * @consumer: consumer fd, or -1: the vCPU's own thread, when HULL_RUN returns
+ * @eventfd: doorbell: signalled by each matching write; else -1
+ * @flags: HULL_RANGE_*
+ * @size: doorbell: access size in bytes that matches, 0: any
+ * @value: with HULL_RANGE_MATCH_VALUE: the value
+ * @reserved: zero
+ *
+ * What no range claims is synchronous, by the vCPU's own thread. Ranges other than doorbells must
+ * not overlap; a doorbell may lie inside another range and goes first. HULL_REMOVE_RANGE takes the
+ * same structure and removes the range that is equal in all fields (the consumer by identity).
+ */
+struct hull_range {
+	__u32 space;
+	__u32 delivery;
+	__u64 start;
+	__u64 length;
+	__s32 consumer;
+	__s32 eventfd;
+	__u32 flags;
+	__u32 size;
+	__u64 value;
+	__u64 reserved;
+};
+
+/**
+ * struct hull_irq - level of an interrupt line (HULL_SET_IRQ)
+ * @gsi: line: IOAPIC pin; 0 to 15 also go to the PICs (line 0 of the PIC is pin 2)
+ * @level: 0 or 1
+ */
+struct hull_irq {
+	__u32 gsi;
+	__u32 level;
+};
+
+/**
+ * struct hull_msi - one message-signalled interrupt (HULL_SEND_MSI)
+ * @address: as in the device's register
+ * @data: as in the device's register
+ * @reserved: zero
+ */
+struct hull_msi {
+	__u64 address;
+	__u32 data;
+	__u32 reserved;
+};
+
+/**
+ * struct hull_pic - one 8259A
+ */
+struct hull_pic {
+	__u8 irr, isr, imr, elcr;
+	__u8 irq_base, read_isr, poll, special_mask;
+	__u8 init_state, auto_eoi, rotate_on_auto_eoi, special_fully_nested;
+	__u8 init4, last_irr, priority_add, level_lines;
+};
+
+#define HULL_IOAPIC_PINS	24
+
+/**
+ * struct hull_ioapic - the IOAPIC
+ * @id: its id register
+ * @select: register select
+ * @irr: level-triggered interrupts sent and not yet acknowledged, and edges not yet sent
+ * @lines: current level of the pins
+ * @redirection: redirection table
+ */
+struct hull_ioapic {
+	__u32 id;
+	__u32 select;
+	__u32 irr;
+	__u32 lines;
+	__u64 redirection[HULL_IOAPIC_PINS];
+};
+
+/**
+ * struct hull_pit_channel - one counter of the 8254
+ */
+struct hull_pit_channel {
+	__u32 count;			/* reload value, 0 meaning 65536 is stored as 65536 */
+	__u16 latched_count;
+	__u8 count_latched, status_latched;
+	__u8 status, read_state, write_state, write_latch;
+	__u8 rw_mode, mode, bcd, gate;
+	__u64 elapsed;			/* ns since the count was loaded */
+};
+
+struct hull_pit {
+	struct hull_pit_channel channel[3];
+	__u32 speaker;			/* bits of port 0x61 that can be written */
+	__u32 reserved;
+};
+
+/**
+ * struct hull_clock - the VM's clock
+ * @ns: paravirtual clock of the guest, ns
+ * @pm_timer: ns since the PM timer was zero
+ */
+struct hull_clock {
+	__u64 ns;
+	__u64 pm_timer;
+};
+
+#define HULL_VM_GROUP_PIC	(1ULL << 0)
+#define HULL_VM_GROUP_IOAPIC	(1ULL << 1)
+#define HULL_VM_GROUP_PIT	(1ULL << 2)
+#define HULL_VM_GROUP_CLOCK	(1ULL << 3)
+#define HULL_VM_GROUPS		0xfULL
+
+struct hull_vm_state {
+	struct hull_pic pic[2];
+	struct hull_ioapic ioapic;
+	struct hull_pit pit;
+	struct hull_clock clock;
+};
+
+/**
+ * struct hull_state_io - argument of the GET_STATE and SET_STATE ioctls of VM and vCPU
+ * @groups: which groups to move
+ * @state: address of struct hull_vm_state or struct hull_vcpu_state
+ */
+struct hull_state_io {
+	__u64 groups;
+	__u64 state;
+};
+
+#define HULL_SET_MEMORY		_IOW(HULL_IOC, 0x20, struct hull_memory)
+#define HULL_GET_DIRTY		_IOW(HULL_IOC, 0x21, struct hull_dirty)
+#define HULL_CREATE_VCPU	_IOW(HULL_IOC, 0x22, struct hull_create_vcpu)
+#define HULL_CREATE_CONSUMER	_IO(HULL_IOC, 0x23)
+#define HULL_ADD_RANGE		_IOW(HULL_IOC, 0x24, struct hull_range)
+#define HULL_REMOVE_RANGE	_IOW(HULL_IOC, 0x25, struct hull_range)
+#define HULL_SET_IRQ		_IOW(HULL_IOC, 0x26, struct hull_irq)
+#define HULL_SEND_MSI		_IOW(HULL_IOC, 0x27, struct hull_msi)
+#define HULL_VM_GET_STATE	_IOW(HULL_IOC, 0x28, struct hull_state_io)
+#define HULL_VM_SET_STATE	_IOW(HULL_IOC, 0x29, struct hull_state_io)
+#define HULL_VM_CHECK		_IO(HULL_IOC, 0x2a)	/* walk all tables now (check mode) */
+
+/* ---- vCPU fd ------------------------------------------------------------------------------ */
+
+struct hull_segment {
+	__u64 base;
+	__u32 limit;			/* bytes, expanded */
+	__u16 selector;
+	__u16 attr;			/* VMCB form: type, S, DPL, P (bits 0-7), AVL, L, D/B, G (8-11) */
+};
+
+#define HULL_SEG_UNUSABLE	0	/* attr without P: not loaded */
+
+/* Order of struct hull_gprs.gpr: the hardware's encoding. */
+enum hull_gpr {
+	HULL_RAX, HULL_RCX, HULL_RDX, HULL_RBX, HULL_RSP, HULL_RBP, HULL_RSI, HULL_RDI,
+	HULL_R8, HULL_R9, HULL_R10, HULL_R11, HULL_R12, HULL_R13, HULL_R14, HULL_R15,
+};
+
+struct hull_gprs {
+	__u64 gpr[16];
+	__u64 rip;
+	__u64 rflags;
+};
+
+struct hull_segments {
+	struct hull_segment es, cs, ss, ds, fs, gs, ldtr, tr;
+	struct hull_segment gdtr, idtr;	/* base and limit only */
+};
+
+struct hull_control {
+	__u64 cr0, cr2, cr3, cr4, cr8;
+	__u64 efer;
+	__u64 xcr0;
+	__u64 apic_base;
+};
+
+struct hull_debug {
+	__u64 dr[4];
+	__u64 dr6, dr7;
+};
+
+struct hull_msr {
+	__u32 index;
+	__u32 reserved;
+	__u64 value;
+};
+
+#define HULL_MAX_MSRS	64
+
+struct hull_msrs {
+	__u32 count;			/* set: entries to write; get: filled, all there are */
+	__u32 reserved;
+	struct hull_msr msr[HULL_MAX_MSRS];
+};
+
+/* The architectural XSAVE area, standard format. */
+struct hull_fpu {
+	__u8 data[4096];
+};
+
+/* struct hull_events.flags */
+#define HULL_EVENT_EXCEPTION		(1U << 0)	/* to be delivered: vector, error_code */
+#define HULL_EVENT_EXCEPTION_ERROR	(1U << 1)
+#define HULL_EVENT_NMI_PENDING		(1U << 2)
+#define HULL_EVENT_NMI_MASKED		(1U << 3)
+#define HULL_EVENT_INTERRUPT		(1U << 4)	/* taken from the controller, to be delivered */
+#define HULL_EVENT_SHADOW		(1U << 5)	/* after STI, MOV SS or POP SS */
+#define HULL_EVENT_INIT			(1U << 6)
+#define HULL_EVENT_SIPI			(1U << 7)
+#define HULL_EVENT_SOFT			(1U << 8)	/* the exception is INT3 or INTO */
+#define HULL_EVENT_FLAGS		0x1ffU
+
+/* struct hull_events.run_state */
+#define HULL_STATE_RUNNING	0
+#define HULL_STATE_HALTED	1
+#define HULL_STATE_WAIT_SIPI	2	/* after INIT: started by SIPI or by setting this to running */
+
+#define HULL_CONTINUATION_SIZE	768
+
+/**
+ * struct hull_events - what is pending on a vCPU
+ * @flags: HULL_EVENT_*
+ * @run_state: HULL_STATE_*
+ * @error_code: of the exception
+ * @fault_address: CR2 to be loaded when a page fault is delivered
+ * @exception: vector of the exception
+ * @interrupt: vector of the interrupt
+ * @sipi_vector: of the SIPI
+ * @reserved: zero
+ * @continuation: an access begun and not finished, opaque; all zero: none
+ */
+struct hull_events {
+	__u32 flags;
+	__u32 run_state;
+	__u32 error_code;
+	__u8 exception;
+	__u8 interrupt;
+	__u8 sipi_vector;
+	__u8 reserved;
+	__u64 fault_address;
+	__u8 continuation[HULL_CONTINUATION_SIZE];
+};
+
+/* The APIC's register page as in xAPIC mode. */
+struct hull_apic {
+	__u8 regs[1024];
+};
+
+struct hull_timers {
+	__u64 tsc;			/* the guest's time-stamp counter, now */
+	__u64 tsc_deadline;
+	__u64 timer_left;		/* one-shot, periodic: ns until the APIC timer expires, 0: off */
+};
+
+#define HULL_GROUP_GPRS		(1ULL << 0)
+#define HULL_GROUP_SEGMENTS	(1ULL << 1)
+#define HULL_GROUP_CONTROL	(1ULL << 2)
+#define HULL_GROUP_DEBUG	(1ULL << 3)
+#define HULL_GROUP_MSRS		(1ULL << 4)
+#define HULL_GROUP_FPU		(1ULL << 5)
+#define HULL_GROUP_EVENTS	(1ULL << 6)
+#define HULL_GROUP_APIC		(1ULL << 7)
+#define HULL_GROUP_TIMERS	(1ULL << 8)
+#define HULL_GROUPS		0x1ffULL
+
+struct hull_vcpu_state {
+	struct hull_gprs gprs;
+	struct hull_segments segments;
+	struct hull_control control;
+	struct hull_debug debug;
+	struct hull_msrs msrs;
+	struct hull_fpu fpu;
+	struct hull_events events;
+	struct hull_apic apic;
+	struct hull_timers timers;
+};
+
+#define HULL_INJECT_INTERRUPT	0	/* only without HULL_VM_IRQCHIP; EBUSY when one is queued */
+#define HULL_INJECT_NMI		1
+
+struct hull_inject {
+	__u32 kind;
+	__u32 vector;
+};
+
+struct hull_translate {
+	__u64 gva;			/* in: linear address */
+	__u64 gpa;			/* out */
+	__u32 access;			/* in: 0, or HULL_ACCESS_* */
+	__u32 reserved;
+};
+
+#define HULL_ACCESS_WRITE	(1U << 0)
+#define HULL_ACCESS_USER	(1U << 1)
+#define HULL_ACCESS_FETCH	(1U << 2)
+
+/* Statistics: exits by reason, the same reasons on both vendors. */
+enum hull_stat {
+	HULL_STAT_INTERRUPT,		/* host interrupt */
+	HULL_STAT_NMI,
+	HULL_STAT_EXCEPTION,
+	HULL_STAT_CPUID,
+	HULL_STAT_HYPERCALL,
+	HULL_STAT_PORT,
+	HULL_STAT_MSR,
+	HULL_STAT_CONTROL,		/* CR, DR and descriptor-table instructions */
+	HULL_STAT_HLT,
+	HULL_STAT_PAUSE,
+	HULL_STAT_WINDOW,		/* the guest can take an interrupt or NMI now */
+	HULL_STAT_MEMORY_FAULT,		/* nested fault or #PF resolved by mapping */
+	HULL_STAT_MMIO,
+	HULL_STAT_APIC,			/* APIC register access by memory */
+	HULL_STAT_INVALIDATE,		/* INVLPG, INVD, WBINVD ... */
+	HULL_STAT_VIRT_INSN,		/* SVM and VMX instructions */
+	HULL_STAT_OTHER,
+	HULL_STAT_EXITS,		/* sum of the above */
+	/* not exits */
+	HULL_STAT_WINDOWS,		/* times the guest's state was loaded */
+	HULL_STAT_USER,			/* returns to the launcher */
+	HULL_STAT_SYNC,			/* requests to other consumers */
+	HULL_STAT_POSTED,
+	HULL_STAT_DOORBELL,
+	HULL_STAT_EMULATED,		/* instructions executed in software */
+	HULL_STAT_INJECTED,		/* events injected */
+	HULL_STAT_SLEEPS,		/* HLT that slept */
+	HULL_STAT_FLUSHES,
+	HULL_STAT_KICKS,
+	HULL_STAT_COUNT
+};
+
+#define HULL_MAX_STATS	64
+
+/**
+ * struct hull_stats - counters of a vCPU since its creation (HULL_GET_STATS)
+ * @count: entries in use
+ * @reserved: zero
+ * @value: counters, indexed by enum hull_stat
+ * @cycles: TSC cycles spent outside the guest, by the exit's reason; only reasons of exits
+ */
+struct hull_stats {
+	__u32 count;
+	__u32 reserved;
+	__u64 value[HULL_MAX_STATS];
+	__u64 cycles[HULL_MAX_STATS];
+};
+
+#define HULL_RUN		_IO(HULL_IOC, 0x40)
+#define HULL_GET_STATE		_IOW(HULL_IOC, 0x41, struct hull_state_io)
+#define HULL_SET_STATE		_IOW(HULL_IOC, 0x42, struct hull_state_io)
+#define HULL_SET_CPUID		_IOW(HULL_IOC, 0x43, struct hull_cpuid)
+#define HULL_INJECT		_IOW(HULL_IOC, 0x44, struct hull_inject)
+#define HULL_TRANSLATE		_IOWR(HULL_IOC, 0x45, struct hull_translate)
+#define HULL_GET_STATS		_IOR(HULL_IOC, 0x46, struct hull_stats)
+
+/* struct hull_run.exit: why HULL_RUN returned 0 */
+#define HULL_EXIT_REQUEST	1	/* the vCPU's own mailbox holds a request; answer, run again */
+#define HULL_EXIT_POSTED	2	/* the vCPU's own posted ring is full: drain it, run again */
+#define HULL_EXIT_HALTED	3	/* HLT without HULL_VM_IRQCHIP, nothing pending */
+#define HULL_EXIT_ENDED		4	/* the VM cannot go on: see end_reason; every later run the same */
+
+/* struct hull_run.end_reason */
+#define HULL_END_TRIPLE_FAULT	1
+#define HULL_END_BAD_STATE	2	/* the CPU or the checker refuses the vCPU's state */
+#define HULL_END_UNKNOWN_EXIT	3
+#define HULL_END_EMULATION	4	/* an instruction that must be emulated and cannot be */
+#define HULL_END_NO_MEMORY	5	/* memory behind a region cannot be had: the host's errno in data[0] */
+#define HULL_END_INTERNAL	6	/* a defect of the module: see the kernel log */
+#define HULL_END_CONSUMER	7	/* reserved */
+
+/**
+ * struct hull_run - the first page of a vCPU fd's mapping
+ * @exit: HULL_EXIT_*, written by the module
+ * @end_reason: HULL_END_*, with HULL_EXIT_ENDED
+ * @end_code: the hardware's exit code
+ * @end_info: the hardware's information words, or reason specific data
+ * @end_rip: guest RIP
+ * @end_insn_len: valid bytes of @end_insn
+ * @end_insn: instruction bytes, where known
+ * @reserved: zero
+ * @stop: written by the launcher, from any thread or signal handler: when not zero HULL_RUN
+ *        returns EINTR at once. The module never writes it.
+ */
+struct hull_run {
+	__u32 exit;
+	__u32 end_reason;
+	__u64 end_code;
+	__u64 end_info[2];
+	__u64 end_rip;
+	__u32 end_insn_len;
+	__u8 end_insn[16];
+	__u8 reserved[4];
+	__u32 stop __attribute__((aligned(64)));
+};
+
+/*
+ * Mapping of a vCPU fd: offset 0: struct hull_run (one page); offset HULL_RUN_SIZE: the channel of
+ * the vCPU's own thread (struct hull_channel, hull_ring.h).
+ */
+#define HULL_RUN_SIZE		4096
+
+#endif
