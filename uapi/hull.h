@@ -363,8 +363,10 @@ struct hull_segment {
 
 /* Order of struct hull_gprs.gpr: the hardware's encoding. */
 enum hull_gpr {
-	HULL_RAX, HULL_RCX, HULL_RDX, HULL_RBX, HULL_RSP, HULL_RBP, HULL_RSI, HULL_RDI,
-	HULL_R8, HULL_R9, HULL_R10, HULL_R11, HULL_R12, HULL_R13, HULL_R14, HULL_R15,
+	HULL_GPR_RAX, HULL_GPR_RCX, HULL_GPR_RDX, HULL_GPR_RBX,
+	HULL_GPR_RSP, HULL_GPR_RBP, HULL_GPR_RSI, HULL_GPR_RDI,
+	HULL_GPR_R8, HULL_GPR_R9, HULL_GPR_R10, HULL_GPR_R11,
+	HULL_GPR_R12, HULL_GPR_R13, HULL_GPR_R14, HULL_GPR_R15,
 };
 
 struct hull_gprs {
@@ -426,7 +428,7 @@ struct hull_fpu {
 #define HULL_STATE_HALTED	1
 #define HULL_STATE_WAIT_SIPI	2	/* after INIT: started by SIPI or by setting this to running */
 
-#define HULL_CONTINUATION_SIZE	768
+#define HULL_CONTINUATION_SIZE	4608
 
 /**
  * struct hull_events - what is pending on a vCPU
