@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts share: messages, the cache, and names of kernels.
+# Sourced, never run:  . "$(dirname "$0")/lib.sh"
+#
+# A kernel is an image, its modules, and (for kernels hull.ko is built for) a
+# build directory. hull_kernel turns a name into these:
+#
+#   (empty)            the newest Debian kernel whose headers are installed
+#   6.1  6.12          the newest of that series, with headers if there are any
+#   6.1-cloud          the same of the cloud flavour (guests only: it has no 9p)
+#   6.1.0-56-amd64     exactly this release
+#   debug  trimmed     built by scripts/lab-kernel
+#
+# Images never go into the user's /boot: a package is unpacked in the cache. An
+# installed image of the same release is used where it is.
+
+# shellcheck disable=SC2034 # the callers use it
+HULL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+HULL_CACHE=${HULL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hull}
+HULL_PROG=${0##*/}
+
+# On stderr, because stdout belongs to what the script is asked for.
+note() { printf '%s: %s\n' "$HULL_PROG" "$*" >&2; }
+
+# die STATUS MESSAGE...
+die() {
+	local status=$1
+	shift
+	note "$@"
+	exit "$status"
+}
+
+usage_error() { die 2 "$* (--help tells more)"; }
+
+# The comment at the head of a script is its --help.
+show_help() { sed -n '4,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$0"; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# quote WORD...: the words as a POSIX shell reads them back.
+quote() {
+	local word out=
+	for word; do
+		out+=" '${word//\'/\'\\\'\'}'"
+	done
+	printf '%s' "${out# }"
+}
+
+# with_lock NAME COMMAND...: one at a time among all runs that share the cache.
+with_lock() {
+	local name=$1 fd
+	shift
+	mkdir -p "$HULL_CACHE/locks"
+	(
+		exec {fd}>"$HULL_CACHE/locks/$name"
+		flock "$fd"
+		"$@"
+	)
+}
+
+# Releases known here, one a line, oldest first.
+headers_installed() {
+	local dir
+	for dir in /lib/modules/*-amd64/build; do
+		[ -e "$dir/Makefile" ] || continue
+		dir=${dir%/build}
+		printf '%s\n' "${dir##*/}"
+	done | sort -V
+}
+
+images_present() {
+	local file
+	for file in "$HULL_CACHE"/kernels/*/vmlinuz /boot/vmlinuz-*-amd64; do
+		[ -r "$file" ] || continue
+		case $file in
+		/boot/*) printf '%s\n' "${file#/boot/vmlinuz-}" ;;
+		*) file=${file%/vmlinuz} && printf '%s\n' "${file##*/}" ;;
+		esac
+	done | sort -V
+}
+
+images_in_archive() {
+	apt-cache search --names-only "^linux-image-$1" 2>/dev/null |
+		sed -n 's/^linux-image-\([^ ]*\) .*/\1/p' | sort -V
+}
+
+# A filter: keeps the releases of series $1, flavour $2 (amd64, cloud-amd64).
+of_series() {
+	local release
+	while read -r release; do
+		case $release in
+		*[-+]rt-* | *-dbg | *-unsigned) ;;
+		"$1".*-cloud-amd64) [ "$2" != cloud-amd64 ] || printf '%s\n' "$release" ;;
+		"$1".*-amd64) [ "$2" != amd64 ] || printf '%s\n' "$release" ;;
+		esac
+	done
+}
+
+# kernel_release NAME: the release NAME stands for, or nothing. Headers come
+# first, since an image without matching headers cannot be given a module; then
+# what is here, so that a good cache needs no network; then the archive.
+kernel_release() {
+	local series flavour=amd64 found
+	case $1 in
+	'')
+		headers_installed | tail -n 1
+		return
+		;;
+	[0-9]*.*[-+]*-amd64 | debug | trimmed)
+		printf '%s\n' "$1"
+		return
+		;;
+	[0-9]*-cloud) series=${1%-cloud} flavour=cloud-amd64 ;;
+	[0-9]*) series=$1 ;;
+	*) return ;;
+	esac
+	found=$(headers_installed | of_series "$series" "$flavour" | tail -n 1)
+	[ -n "$found" ] || found=$(images_present | of_series "$series" "$flavour" | tail -n 1)
+	[ -n "$found" ] || found=$(images_in_archive "$series" | of_series "$series" "$flavour" | tail -n 1)
+	[ -z "$found" ] || printf '%s\n' "$found"
+}
+
+# fetch_image RELEASE: unpacks Debian's image package into the cache.
+fetch_image() {
+	local dir=$HULL_CACHE/kernels/$1 new package=linux-image-$1
+	[ ! -e "$dir/vmlinuz" ] || return 0
+	have apt-get || die 1 "$package is not here and there is no apt-get to fetch it with"
+	note "fetching $package"
+	mkdir -p "$HULL_CACHE/kernels"
+	new=$(mktemp -d "$HULL_CACHE/kernels/.new.XXXXXX")
+	# The _apt user cannot write here; apt would warn of it at each download.
+	if ! (cd "$new" && apt-get -q -o APT::Sandbox::User=root download "$package") >"$new/log" 2>&1; then
+		cat "$new/log" >&2
+		rm -rf "$new"
+		die 1 "cannot download $package: try apt-get update; an old release leaves the archive," \
+			"then upgrade linux-headers"
+	fi
+	dpkg-deb -x "$new"/linux-image-*.deb "$new"
+	rm -f "$new"/linux-image-*.deb "$new/log"
+	mv "$new/boot/vmlinuz-$1" "$new/vmlinuz"
+	mv "$new/boot/config-$1" "$new/config"
+	rm -rf "${new:?}"/{boot,usr}
+	depmod -b "$new" "$1"
+	chmod 755 "$new"
+	mv -T "$new" "$dir"
+}
+
+# hull_kernel NAME: sets K_RELEASE (what uname -r will say), K_IMAGE, K_MODULES
+# (its lib/modules/RELEASE), K_BUILD (headers; empty: none) and K_ID, a name for
+# cached files. Fetches the image if need be; a debug or trimmed kernel has to
+# be built before (scripts/lab-kernel). Dies with status 1 on an unknown name.
+hull_kernel() {
+	hull_kernel_headers "$1"
+	case $K_ID in
+	debug | trimmed) return ;;
+	esac
+	if [ -r "/boot/vmlinuz-$K_RELEASE" ] && [ -r "/lib/modules/$K_RELEASE/modules.dep" ]; then
+		K_IMAGE=/boot/vmlinuz-$K_RELEASE
+		K_MODULES=/lib/modules/$K_RELEASE
+	else
+		with_lock "kernel-$K_RELEASE" fetch_image "$K_RELEASE"
+		K_IMAGE=$HULL_CACHE/kernels/$K_RELEASE/vmlinuz
+		K_MODULES=$HULL_CACHE/kernels/$K_RELEASE/lib/modules/$K_RELEASE
+	fi
+}
+
+# hull_kernel_headers NAME: the same without the image, for those who only build.
+# shellcheck disable=SC2034 # the callers use them
+hull_kernel_headers() {
+	local dir
+	K_ID=$(kernel_release "$1")
+	K_IMAGE='' K_MODULES='' K_BUILD=''
+	case $K_ID in
+	'')
+		[ -z "$1" ] || die 1 "no kernel is called '$1' here or in the package archive"
+		die 1 "no kernel headers are installed: run scripts/deps build"
+		;;
+	debug | trimmed)
+		dir=$HULL_CACHE/kernels/$K_ID
+		[ -r "$dir/vmlinuz" ] || die 1 "the $K_ID kernel is not built: run scripts/lab-kernel" \
+			"$([ "$K_ID" = trimmed ] || echo --debug)"
+		K_RELEASE=$(cat "$dir/release")
+		K_IMAGE=$dir/vmlinuz
+		K_MODULES=$dir/lib/modules/$K_RELEASE
+		K_BUILD=$dir/build
+		;;
+	*)
+		K_RELEASE=$K_ID
+		[ ! -e "/lib/modules/$K_RELEASE/build/Makefile" ] || K_BUILD=/lib/modules/$K_RELEASE/build
+		;;
+	esac
+}
