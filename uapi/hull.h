@@ -220,9 +220,12 @@ struct hull_create_vcpu {
  * @value: with HULL_RANGE_MATCH_VALUE: the value
  * @reserved: zero
  *
- * What no range claims is synchronous, by the vCPU's own thread. Ranges other than doorbells must
- * not overlap; a doorbell may lie inside another range and goes first. HULL_REMOVE_RANGE takes the
- * same structure and removes the range that is equal in all fields (the consumer by identity).
+ * A range claims accesses that lie in it with all their bytes. What no range claims is synchronous,
+ * by the vCPU's own thread. Ranges other than doorbells must not overlap. A doorbell may lie inside
+ * another range and goes first; doorbells that overlap have equal @start, @length and @size and
+ * different values. Hypercalls are synchronous only. String writes (REP OUTS) to a posted range are
+ * synchronous. HULL_REMOVE_RANGE takes the same structure and removes the range that is equal in
+ * all fields (consumer and eventfd by identity); once it returned the range has no more effect.
  */
 struct hull_range {
 	__u32 space;
@@ -235,6 +238,22 @@ struct hull_range {
 	__u32 size;
 	__u64 value;
 	__u64 reserved;
+};
+
+/**
+ * struct hull_attach - a successor for a dead consumer (HULL_ATTACH_CONSUMER)
+ * @space: HULL_SPACE_*
+ * @reserved: zero
+ * @address: in a range of the dead consumer
+ *
+ * A consumer dies with the last fd and mapping of it; its ranges stay. Returns a new consumer fd
+ * for the same channels: requests that are still pending there and posted writes not consumed are
+ * the successor's. EBUSY while the consumer lives.
+ */
+struct hull_attach {
+	__u32 space;
+	__u32 reserved;
+	__u64 address;
 };
 
 /**
@@ -349,6 +368,7 @@ struct hull_state_io {
 #define HULL_VM_GET_STATE	_IOW(HULL_IOC, 0x28, struct hull_state_io)
 #define HULL_VM_SET_STATE	_IOW(HULL_IOC, 0x29, struct hull_state_io)
 #define HULL_VM_CHECK		_IO(HULL_IOC, 0x2a)	/* walk all tables now (check mode) */
+#define HULL_ATTACH_CONSUMER	_IOW(HULL_IOC, 0x2b, struct hull_attach)
 
 /* ---- vCPU fd ------------------------------------------------------------------------------ */
 
@@ -571,6 +591,13 @@ struct hull_stats {
 #define HULL_EXIT_HALTED	3	/* HLT without HULL_VM_IRQCHIP, nothing pending */
 #define HULL_EXIT_ENDED		4	/* the VM cannot go on: see end_reason; every later run the same */
 
+/*
+ * The consumer died before it answered: attach a successor (HULL_ATTACH_CONSUMER with the space and
+ * address in end_info), who then finds the request pending; or just run again: the access completes
+ * with all bits set.
+ */
+#define HULL_EXIT_CONSUMER	5
+
 /* struct hull_run.end_reason */
 #define HULL_END_TRIPLE_FAULT	1
 #define HULL_END_BAD_STATE	2	/* the CPU or the checker refuses the vCPU's state */
@@ -585,7 +612,8 @@ struct hull_stats {
  * @exit: HULL_EXIT_*, written by the module
  * @end_reason: HULL_END_*, with HULL_EXIT_ENDED
  * @end_code: the hardware's exit code
- * @end_info: the hardware's information words, or reason specific data
+ * @end_info: the hardware's information words, or reason specific data; with HULL_EXIT_CONSUMER:
+ *            space and address of the access
  * @end_rip: guest RIP
  * @end_insn_len: valid bytes of @end_insn
  * @end_insn: instruction bytes, where known

@@ -18,8 +18,23 @@
  *
  * The consumer works on at most one request per channel and copies request_seq it acted on into
  * response_seq. A request never changes while it is pending. After an interrupted HULL_RUN (EINTR)
- * it stays pending: the next HULL_RUN of the vCPU resumes it. When a consumer's fd is closed the
- * reads pending there complete with all bits set, writes are dropped.
+ * it stays pending: the next HULL_RUN of the vCPU resumes it. Setting a vCPU's events group takes
+ * its request back: the consumer may still do it, the answer goes nowhere.
+ *
+ * Death. A consumer is dead when the last fd and the last mapping of it are gone, as when its
+ * process ends (so a launcher that gave the fd away closes its own). The ranges stay its own. A
+ * vCPU that waits for an answer returns from HULL_RUN with HULL_EXIT_CONSUMER, the request still
+ * pending. From there two ways:
+ *
+ *	             HULL_ATTACH_CONSUMER		the request is published again (new
+ *	  PENDING --------------------------> PENDING	request_seq), the next HULL_RUN waits for
+ *	     |					the successor; generation has grown
+ *	     | HULL_RUN without a successor
+ *	     v
+ *	   IDLE		a read completes with all bits set, a write is dropped
+ *
+ * New accesses to a dead consumer complete like that at once, without an exit; posted writes are
+ * dropped. What was posted before is in the ring for the successor.
  *
  * Posted ring. posted_head is written by the module only (entries below it are valid), posted_tail
  * by the consumer only; both count without wrapping at the ring's size: entry i is at
@@ -36,7 +51,8 @@
  *
  * Nobody trusts the other side: each word is read once, then checked. A response for a sequence
  * number that is not pending is ignored; a tail outside [head - entries, head] makes the ring
- * count as full for that consumer.
+ * count as full for that consumer. The module keeps copies of its own words: scribbling on them
+ * confuses the consumer, nobody else.
  */
 #ifndef _UAPI_HULL_RING_H
 #define _UAPI_HULL_RING_H
