@@ -50,12 +50,12 @@ quote() {
 
 # with_lock NAME COMMAND...: one at a time among all runs that share the cache.
 with_lock() {
-	local name=$1 fd
+	local with_lock_fd with_lock_file=$HULL_CACHE/locks/$1
 	shift
 	mkdir -p "$HULL_CACHE/locks"
 	(
-		exec {fd}>"$HULL_CACHE/locks/$name"
-		flock "$fd"
+		exec {with_lock_fd}>"$with_lock_file"
+		flock "$with_lock_fd"
 		"$@"
 	)
 }
