@@ -275,8 +275,9 @@ struct hull_emu;
  * Return: HULL_EMU_DONE, HULL_EMU_SUSPEND (nothing was read or written yet,
  * the answer comes by hull_emu_complete()), HULL_EMU_FAULT (emu->fault filled,
  * nothing read or written), -E2BIG for @count above 1 (nothing done: the
- * executor comes again with a single element), or another negative errno,
- * which hull_emu_execute() returns.
+ * executor comes again, element by element), or another negative errno, which
+ * hull_emu_execute() returns; the log is kept and a later execute tries the
+ * same access again.
  */
 struct hull_emu_ops {
 	int (*read)(struct hull_emu *emu, u64 linear, void *data, u32 size, u32 count,
@@ -317,6 +318,9 @@ struct hull_emu_log {
 	u8 pad[3];
 };
 
+#define HULL_EMU_SINGLE_READ	0x1	/* for the rest of this REP: one element at a time */
+#define HULL_EMU_SINGLE_WRITE	0x2	/* this batch is read, its elements are written singly */
+
 /**
  * struct hull_emu_state - everything needed to go on with a suspended instruction
  *
@@ -330,14 +334,15 @@ struct hull_emu_state {
 	u8 bytes[HULL_INSN_MAX];
 	u8 nlog;		/* entries of @log in use */
 	u8 pending;		/* 1: the last entry waits for its answer */
-	u8 single;		/* 1: this iteration is not batched (see -E2BIG) */
-	u8 pad[4];
+	u8 single;		/* HULL_EMU_SINGLE_*: a callback refused a batch */
+	u16 done;		/* elements of a refused batch written so far */
+	u8 pad[2];
 	struct hull_emu_log log[HULL_EMU_LOG];
 	u8 data[HULL_EMU_BATCH]; /* what READ and IN entries got, in order */
 };
 
-/* emu->after, valid when execute returned DONE */
-#define HULL_EMU_SHADOW		0x1	/* MOV SS or POP SS: interrupt shadow */
+/* emu->after, valid when execute returned DONE; TRAP also with AGAIN */
+#define HULL_EMU_SHADOW		0x1	/* MOV SS: interrupt shadow */
 #define HULL_EMU_TRAP		0x2	/* TF was set: a single-step #DB is due */
 
 /**

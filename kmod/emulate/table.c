@@ -440,7 +440,10 @@ static const struct hull_opcode group_0f01_ff[4] = {
 };
 
 /* The 16-byte moves between memory and XMM keep an operation of their own. */
-static const struct hull_opcode group_0f10[4] = { OP(MOVSSE, 0), OP(MOVSSE, 0), OTHER(0), OTHER(0) };
+static const struct hull_opcode group_0f10[4] = {
+	OP(MOVSSE, 0), OP(MOVSSE, 0), OTHER(0), OTHER(0),
+};
+
 static const struct hull_opcode group_0f12[4] = {
 	OTHER(0), OTHER(A_MEM), OTHER(0), OTHER(0),	/* MOVLPS, MOVLPD, MOVSLDUP, MOVDDUP */
 };
@@ -450,7 +453,10 @@ static const struct hull_opcode group_0f16[4] = {
 };
 
 static const struct hull_opcode group_0f28[4] = { OP(MOVSSE, 0), OP(MOVSSE, 0), INVALID, INVALID };
-static const struct hull_opcode group_0f2b[4] = { OP(MOVSSE, 0), OP(MOVSSE, 0), OTHER(0), OTHER(0) };
+static const struct hull_opcode group_0f2b[4] = {
+	OP(MOVSSE, 0), OP(MOVSSE, 0), OTHER(0), OTHER(0),
+};
+
 static const struct hull_opcode group_0f6f[4] = { OTHER(0), OP(MOVSSE, 0), OP(MOVSSE, 0), INVALID };
 static const struct hull_opcode group_0fe7[4] = { OTHER(0), OP(MOVSSE, 0), INVALID, INVALID };
 
