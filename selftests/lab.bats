@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# scripts/lab as its users meet it: exit statuses, output, files. Loads no
+# hull.ko, so that it says something about the lab alone. A boot takes seconds,
+# so each tests much.
+#
+# Run: bats selftests/lab.bats    (LAB_KERNEL=6.12 or debug: on that kernel)
+
+setup_file() {
+	LAB=$(cd "$BATS_TEST_DIRNAME/.." && pwd)/scripts/lab
+	export LAB
+}
+
+setup() {
+	export TMPDIR=$BATS_TEST_TMPDIR
+}
+
+# Also shows what a failed test printed, which bats does not do for "run".
+lab() {
+	run "$LAB" "$@"
+	printf '%s\n' "$output"
+}
+
+boot() {
+	lab --no-module --kernel "${LAB_KERNEL:-6.1}" "$@"
+}
+
+gone() {
+	[ -z "$(ls -A "$TMPDIR")" ]
+}
+
+@test "wrong usage is refused with status 2" {
+	local arguments
+	for arguments in "" "--no-such-option true" "--cpus" "--cpus x true" "--cpus 0 true" \
+		"--timeout soon true" "--mem lots true" "--icount --cpus 2 true" \
+		"--backend other true" "--paging other true" "--module /no/such/file true" \
+		"--kvm-params npt=0 true"; do
+		# shellcheck disable=SC2086 # words
+		lab $arguments
+		[ "$status" -eq 2 ]
+		[[ $output == *"lab: "* ]]
+	done
+	gone
+}
+
+@test "what does not exist yet is called so" {
+	lab --backend vmx true
+	[ "$status" -eq 2 ]
+	[[ $output == *"not yet"* ]]
+	lab --paging shadow true
+	[ "$status" -eq 2 ]
+	[[ $output == *"not yet"* ]]
+}
+
+@test "--help shows options, statuses and examples" {
+	lab --help
+	[ "$status" -eq 0 ]
+	[[ $output == *"--icount"*"126"*"Examples:"* ]]
+}
+
+@test "an unknown kernel, and one that cannot be L1, end in status 125" {
+	lab --no-module --kernel 1.2 true
+	[ "$status" -eq 125 ]
+	lab --no-module --kernel 6.1-cloud true
+	[ "$status" -eq 125 ]
+	[[ $output == *"9p"* ]]
+}
+
+@test "another QEMU than 7.2 is refused and the right one named" {
+	printf '#!/bin/sh\necho "QEMU emulator version 10.0.2 (Debian)"\n' >"$TMPDIR/qemu"
+	chmod +x "$TMPDIR/qemu"
+	HULL_LAB_QEMU=$TMPDIR/qemu boot true
+	[ "$status" -eq 125 ]
+	[[ $output == *"10.0.2"*"apt-get install qemu-system-x86"* ]]
+	# Accepted by request, it comes to the next failure: this one only exits.
+	HULL_LAB_ANY_QEMU=1 HULL_LAB_QEMU=$TMPDIR/qemu boot --timeout 60 true
+	[ "$status" -eq 125 ]
+	[[ $output == *"did not come up"* ]]
+}
+
+@test "COMMAND's status, output, environment, directory and files" {
+	local out="$TMPDIR/with space, and comma"
+	mkdir "$TMPDIR/here"
+	cd "$TMPDIR/here"
+	head -c 3000000 /dev/urandom >input
+	export HULL_TEST_WORDS="it's \"quoted\" \$HOME"
+	# shellcheck disable=SC2016 # for L1's shell
+	"$LAB" --no-module --kernel "${LAB_KERNEL:-6.1}" --stdin --out "$out" -- sh -c '
+		cat
+		cat input
+		printf "%s\n" "$1" "$HULL_TEST_WORDS" "$PWD" "$HOME" "$(id -u)" >&2
+		echo kept >"$2/file"
+		echo lost >lost
+		exit 42' name "an argument" "$out" <input >stdout 2>stderr || status=$?
+	[ "$status" -eq 42 ]
+	cat input input | cmp - stdout
+	printf '%s\n' "an argument" "$HULL_TEST_WORDS" "$PWD" /root 0 | diff - stderr
+	[ "$(cat "$out/file")" = kept ]
+	[ ! -e lost ]
+	[ -z "$(ls -d "$TMPDIR"/hull-lab.* 2>/dev/null)" ]
+}
+
+@test "output streams, the time limit gives 124" {
+	boot --timeout 15 -- sh -c 'echo first; echo second >&2; sleep 1000'
+	[ "$status" -eq 124 ]
+	[[ $output == *first* ]]
+	[[ $output == *second* ]]
+	[[ $output == *"time limit of 15"* ]]
+	gone
+}
+
+@test "a report in the kernel log gives 126 though COMMAND succeeded" {
+	boot -- sh -c 'echo well; echo "unchecked MSR access error: RDMSR from 0x1b" >/dev/kmsg; dmesg -C'
+	[ "$status" -eq 126 ]
+	[[ $output == *well* ]]
+	[[ $output == *"| "*"RDMSR from 0x1b"* ]]
+}
+
+@test "a panic of L1 gives 126 at once" {
+	SECONDS=0
+	boot --timeout 300 -- sh -c 'echo c >/proc/sysrq-trigger; sleep 1000'
+	[ "$status" -eq 126 ]
+	[[ $output == *"Kernel panic"* ]]
+	[ $SECONDS -lt 200 ]
+}
+
+@test "a module that does not load gives 125 and the reason" {
+	echo "no module" >"$TMPDIR/hull.ko"
+	lab --kernel "${LAB_KERNEL:-6.1}" --module "$TMPDIR/hull.ko" echo "must not run"
+	[ "$status" -eq 125 ]
+	[[ $output == *"cannot load"*"hull.ko"*"nvalid module format"* ]]
+	[[ $output != *"must not run"* ]]
+}
+
+@test "an L1 that goes off under COMMAND gives 125" {
+	boot -- sh -c '/bin/busybox poweroff -f; sleep 1000'
+	[ "$status" -eq 125 ]
+	[[ $output == *"gone"* ]]
+}
+
+@test "SIGTERM ends QEMU and leaves no files" {
+	"$LAB" --no-module --kernel "${LAB_KERNEL:-6.1}" sleep 1000 3>&- &
+	local lab=$! result=0 qemu=''
+	while [ -z "$qemu" ]; do
+		sleep 0.2
+		qemu=$(pgrep -f "hull.job=$TMPDIR/hull-lab" || :)
+	done
+	kill -TERM $lab
+	wait $lab || result=$?
+	[ $result -eq 143 ]
+	run pgrep -f "hull.job=$TMPDIR/hull-lab"
+	[ "$status" -eq 1 ]
+	gone
+}
