@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The subcommands, one file each, and what they share.
+ */
+#ifndef HULL_CMD_CMD_H
+#define HULL_CMD_CMD_H
+
+#include "exit_codes.h"
+
+struct machine;
+
+/* @argv: from the name on, which is "hull NAME". Return the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+
+/* ---- report.c ------------------------------------------------------------------------------- */
+
+/* Says on stderr how the machine ended, where that is not "powered off"; the exit status. */
+int report_end(struct machine *machine);
+/* The table of exits, on stderr. */
+void report_stats(struct machine *machine);
+
+#endif

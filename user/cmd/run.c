@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hull run: start a guest, stay with it, say how it ended.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "machine/machine.h"
+
+#define DEFAULT_MEMORY	(512 * MIB)
+#define MAX_CPUS	255
+#define MAX_SECONDS	(365.0 * 24 * 3600)
+
+#define CODE_LINE(name, code, text)	"  " #code "\t" text "\n"
+
+static const char doc[] =
+	"Start a guest and stay with it until it ends."
+	"\v"
+	"The kernel is a Linux bzImage, an ELF file with a PVH entry note (vmlinux), or an ELF32 "
+	"file with a multiboot header. SIZE is in MiB, or ends in K, M or G.\n"
+	"\n"
+	"On a terminal Ctrl-A X quits and Ctrl-A H lists other keys.\n"
+	"\n"
+	"Exit status:\n"
+	HULL_RUN_CODES(CODE_LINE)
+	"With --debug-exit, a guest that writes V to port 0xf4 makes it (V << 1 | 1) & 255.\n"
+	"\n"
+	"Examples:\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
+	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
+	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n";
+
+enum {
+	OPT_KERNEL = 'k',
+	OPT_INITRD = 'i',
+	OPT_APPEND = 'a',
+	OPT_MEMORY = 'm',
+	OPT_CPUS = 'c',
+	OPT_TIMEOUT = 't',
+	OPT_SERIAL = 's',
+	OPT_STATS = 256,
+	OPT_PAGING,
+	OPT_DEBUG_EXIT,
+	OPT_MODULE,
+	OPT_BOOT,
+	OPT_TRACE,
+};
+
+static const struct argp_option options[] = {
+	{ "kernel", OPT_KERNEL, "FILE", 0, "Kernel to run", 1 },
+	{ "initrd", OPT_INITRD, "FILE", 0, "Initial ramdisk; several are concatenated", 1 },
+	{ "append", OPT_APPEND, "STRING", 0, "Kernel command line", 1 },
+	{ "module", OPT_MODULE, "FILE[,CMDLINE]", 0, "Module for a multiboot or PVH kernel", 1 },
+	{ "boot", OPT_BOOT, "HOW", 0,
+	  "auto (default), 64, 32 (Linux boot protocol), pvh or multiboot", 1 },
+	{ "mem", OPT_MEMORY, "SIZE", 0, "Memory (default 512M)", 2 },
+	{ "cpus", OPT_CPUS, "N", 0, "Number of vCPUs (default 1)", 2 },
+	{ "paging", OPT_PAGING, "MODE", 0, "nested or shadow (default: as the module prefers)", 2 },
+	{ "serial", OPT_SERIAL, "WHERE", 0,
+	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
+	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
+	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
+	{ "stats", OPT_STATS, NULL, 0, "Print a table of exits at the end", 3 },
+	{ "trace-unclaimed", OPT_TRACE, NULL, 0, "Report accesses no device answers", 3 },
+	{ 0 }
+};
+
+struct run_options {
+	struct machine_config machine;
+	struct boot_config boot;
+	const char *kernel;
+	const char *initrd[BOOT_MAX_INITRDS];
+	char *module[BOOT_MAX_MODULES];
+	bool stats;
+};
+
+static void parse_memory(struct argp_state *state, const char *arg, uint64_t *size)
+{
+	if (parse_size(arg, size))
+		argp_error(state, "--mem %s: not a size (examples: 512M, 2G)", arg);
+	if (*size < MEMORY_MIN || *size > MEMORY_MAX || *size % PAGE_SIZE)
+		argp_error(state, "--mem %s: must be 1M to 1024G, in steps of 4K", arg);
+}
+
+static void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(arg, &end, 10);
+	if (errno || end == arg || *end || *arg == '-' || !number || number > MAX_CPUS)
+		argp_error(state, "--cpus %s: must be 1 to %u", arg, MAX_CPUS);
+	*cpus = number;
+}
+
+static void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms)
+{
+	char *end;
+	double seconds = strtod(arg, &end);
+
+	/* Written so that NaN fails. */
+	if (end == arg || *end || !(seconds > 0 && seconds <= MAX_SECONDS))
+		argp_error(state, "--timeout %s: must be a number of seconds above 0", arg);
+	*ms = (uint64_t)(seconds * 1000);
+	if (!*ms)
+		*ms = 1;
+}
+
+static void parse_paging(struct argp_state *state, const char *arg, unsigned int *paging)
+{
+	if (!strcmp(arg, "nested"))
+		*paging = HULL_PAGING_NESTED;
+	else if (!strcmp(arg, "shadow"))
+		*paging = HULL_PAGING_SHADOW;
+	else if (!strcmp(arg, "auto"))
+		*paging = HULL_PAGING_AUTO;
+	else
+		argp_error(state, "--paging %s: must be nested or shadow", arg);
+}
+
+static void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol)
+{
+	static const struct {
+		const char *name;
+		enum boot_protocol protocol;
+	} known[] = {
+		{ "auto", BOOT_AUTO },
+		{ "64", BOOT_LINUX64 },
+		{ "32", BOOT_LINUX32 },
+		{ "pvh", BOOT_PVH },
+		{ "multiboot", BOOT_MULTIBOOT },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(arg, known[i].name)) {
+			*protocol = known[i].protocol;
+			return;
+		}
+	}
+	argp_error(state, "--boot %s: must be auto, 64, 32, pvh or multiboot", arg);
+}
+
+static void parse_serial(const char *arg, struct console_config *serial)
+{
+	serial->path = NULL;
+	if (!strcmp(arg, "stdio")) {
+		serial->kind = CONSOLE_STDIO;
+	} else if (!strcmp(arg, "pty")) {
+		serial->kind = CONSOLE_PTY;
+	} else if (!strcmp(arg, "none")) {
+		serial->kind = CONSOLE_NONE;
+	} else {
+		serial->kind = CONSOLE_FILE;
+		serial->path = arg;
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run_options *run = state->input;
+
+	switch (key) {
+	case OPT_KERNEL:
+		run->kernel = arg;
+		break;
+	case OPT_INITRD:
+		if (run->boot.initrds == BOOT_MAX_INITRDS)
+			argp_error(state, "more than %u initrds", BOOT_MAX_INITRDS);
+		run->initrd[run->boot.initrds++] = arg;
+		break;
+	case OPT_MODULE:
+		if (run->boot.modules == BOOT_MAX_MODULES)
+			argp_error(state, "more than %u modules", BOOT_MAX_MODULES);
+		run->module[run->boot.modules++] = arg;
+		break;
+	case OPT_APPEND:
+		run->boot.cmdline = arg;
+		break;
+	case OPT_BOOT:
+		parse_boot(state, arg, &run->boot.protocol);
+		break;
+	case OPT_MEMORY:
+		parse_memory(state, arg, &run->machine.memory);
+		break;
+	case OPT_CPUS:
+		parse_cpus(state, arg, &run->machine.cpus);
+		break;
+	case OPT_PAGING:
+		parse_paging(state, arg, &run->machine.paging);
+		break;
+	case OPT_SERIAL:
+		parse_serial(arg, &run->machine.serial);
+		break;
+	case OPT_TIMEOUT:
+		parse_timeout(state, arg, &run->machine.timeout);
+		break;
+	case OPT_DEBUG_EXIT:
+		run->machine.debug_exit = true;
+		break;
+	case OPT_STATS:
+		run->stats = true;
+		break;
+	case OPT_TRACE:
+		run->machine.trace_unclaimed = true;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "what is '%s'? The kernel's command line goes into --append",
+			   arg);
+		break;
+	case ARGP_KEY_END:
+		if (!run->kernel)
+			argp_error(state, "which kernel? (--kernel FILE)");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = { .options = options, .parser = parse, .doc = doc };
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static int load_files(struct run_options *run, struct failure *why)
+{
+	struct boot_config *boot = &run->boot;
+	unsigned int i;
+
+	if (blob_load(&boot->kernel, run->kernel, why))
+		return -1;
+	for (i = 0; i < boot->initrds; i++)
+		if (blob_load(&boot->initrd[i], run->initrd[i], why))
+			return -1;
+	for (i = 0; i < boot->modules; i++) {
+		char *comma = strchr(run->module[i], ',');
+
+		boot->module[i].cmdline = comma ? comma + 1 : "";
+		if (comma)
+			*comma = '\0';
+		if (blob_load(&boot->module[i].file, run->module[i], why))
+			return -1;
+	}
+	return 0;
+}
+
+static void free_files(struct boot_config *boot)
+{
+	unsigned int i;
+
+	blob_free(&boot->kernel);
+	for (i = 0; i < boot->initrds; i++)
+		blob_free(&boot->initrd[i]);
+	for (i = 0; i < boot->modules; i++)
+		blob_free(&boot->module[i].file);
+}
+
+static int run_machine(struct run_options *run, struct failure *why)
+{
+	struct machine *machine = malloc(sizeof(*machine));
+	int status = EXIT_CODE_ERROR;
+	struct boot_entry entry;
+
+	if (!machine) {
+		fail(why, "out of memory");
+		return status;
+	}
+	/* Loaded before the module is needed: a bad kernel is reported on every machine. */
+	if (machine_create(machine, &run->machine, why) ||
+	    boot_load(&machine->memory, &run->boot, &entry, why))
+		goto out;
+	free_files(&run->boot);
+	if (machine_open(machine, why) || machine_add_devices(machine, why) || machine_add_vcpus(machine, &entry, why) ||
+	    machine_run(machine, why))
+		goto out;
+	status = report_end(machine);
+	if (run->stats)
+		report_stats(machine);
+out:
+	machine_destroy(machine);
+	free(machine);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_options run = {
+		.machine = { .memory = DEFAULT_MEMORY, .cpus = 1 },
+		.boot = { .cmdline = "" },
+	};
+	struct failure why = { "" };
+	int status = EXIT_CODE_ERROR;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &run);
+	run.boot.cpus = run.machine.cpus;
+	if (!load_files(&run, &why))
+		status = run_machine(&run, &why);
+	free_files(&run.boot);
+	if (why.text[0])
+		fprintf(stderr, "hull: %s\n", why.text);
+	return status;
+}

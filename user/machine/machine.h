@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The machine: VM, vCPUs, memory, bus, devices, console, and how it ends.
+ *
+ * Threads: one for each vCPU, which answers its own device accesses; and the main thread in
+ * machine_loop(), which has console input, time and signals. Whoever ends the machine calls
+ * machine_end(): the first reason stays.
+ */
+#ifndef HULL_MACHINE_MACHINE_H
+#define HULL_MACHINE_MACHINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "boot/boot.h"
+#include "dev/debug_exit.h"
+#include "dev/fw_cfg.h"
+#include "dev/i8042.h"
+#include "dev/pm.h"
+#include "dev/pvpanic.h"
+#include "dev/reset.h"
+#include "dev/rtc.h"
+#include "dev/serial.h"
+#include "lib/hull_lib.h"
+#include "machine/bus.h"
+#include "machine/console.h"
+#include "machine/failure.h"
+#include "machine/memory.h"
+
+enum end_kind {
+	END_NONE,
+	END_OFF,
+	END_RESET,
+	END_PANIC,
+	END_DEBUG_EXIT,		/* value: exit status */
+	END_MODULE,		/* vcpu: whose run page says why */
+	END_TIMEOUT,
+	END_INTERRUPTED,	/* value: signal, or 0 for Ctrl-A X */
+	END_ERROR,		/* text */
+};
+
+struct machine_end {
+	enum end_kind kind;
+	int value;
+	unsigned int vcpu;
+	struct failure text;
+};
+
+struct vcpu {
+	struct machine *machine;
+	unsigned int id;
+	int fd;
+	pthread_t thread;
+	bool started;
+	struct hull_run *run;
+	struct hull_channel *channel;
+	struct hull_endpoint endpoint;
+};
+
+/**
+ * struct machine_config - what the machine is made of
+ * @memory: bytes
+ * @cpus: vCPUs
+ * @paging: HULL_PAGING_*
+ * @timeout: ms, 0: none
+ * @debug_exit: there is a debug exit port
+ * @trace_unclaimed: say what no device claims
+ * @serial: where the serial port goes
+ */
+struct machine_config {
+	uint64_t memory;
+	unsigned int cpus;
+	unsigned int paging;
+	uint64_t timeout;
+	bool debug_exit;
+	bool trace_unclaimed;
+	struct console_config serial;
+};
+
+struct machine {
+	const struct machine_config *config;
+	int dev;
+	int vm;
+	struct hull_info info;
+	struct guest_memory memory;
+	struct bus bus;
+	struct console console;
+
+	struct serial serial;
+	struct rtc rtc;
+	struct i8042 i8042;
+	struct reset reset;
+	struct pm pm;
+	struct pvpanic pvpanic;
+	struct fw_cfg fw_cfg;
+	struct debug_exit debug_exit;
+	struct e820_entry e820[E820_MAX];
+	struct acpi_tables *acpi;
+
+	struct vcpu *vcpu;
+	unsigned int vcpus;
+
+	int wake;		/* eventfd: the main thread shall look */
+	int signals;		/* signalfd */
+	int limit;		/* timerfd of the time limit */
+	int rtc_timer;		/* timerfd of the RTC */
+
+	pthread_mutex_t end_lock;
+	struct machine_end end;	/* end_lock until ended is set, constant then */
+	atomic_bool ended;
+};
+
+/* In this order; destroy whatever part was created. Each returns 0 or -1 with the reason. */
+int machine_create(struct machine *machine, const struct machine_config *config,
+		   struct failure *why);
+int machine_open(struct machine *machine, struct failure *why);
+int machine_add_devices(struct machine *machine, struct failure *why);
+int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,
+		      struct failure *why);
+int machine_run(struct machine *machine, struct failure *why);
+void machine_destroy(struct machine *machine);
+
+/* Any thread. */
+void machine_end(struct machine *machine, enum end_kind kind, int value, unsigned int vcpu,
+		 const char *text);
+void machine_wake(struct machine *machine);
+
+/* ---- vcpu.c --------------------------------------------------------------------------------- */
+
+int vcpu_create(struct machine *machine, unsigned int id, struct failure *why);
+int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct failure *why);
+int vcpu_start(struct vcpu *vcpu, struct failure *why);
+void vcpu_stop(struct vcpu *vcpu);
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* ---- cpuid.c -------------------------------------------------------------------------------- */
+
+/* Makes the leaves that differ between vCPUs those of vCPU @id of @cpus. */
+void cpuid_for_vcpu(struct hull_cpuid_entry *entry, uint32_t count, unsigned int id,
+		    unsigned int cpus);
+
+/* ---- loop.c --------------------------------------------------------------------------------- */
+
+int loop_init(struct machine *machine, struct failure *why);
+void loop_run(struct machine *machine);
+void loop_destroy(struct machine *machine);
+
+#endif
