@@ -7,20 +7,36 @@
 #ifndef HULL_IRQCHIP_H
 #define HULL_IRQCHIP_H
 
+#include <linux/compiler.h>
+
 #include "../types.h"
 #include "hull.h"
+
+struct hull_lapic;
 
 #define HULL_APIC_BASE_DEFAULT	0xfee00000ULL
 #define HULL_IOAPIC_BASE	0xfec00000ULL
 
 /* ---- life ---- */
 int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args);	/* sleeps */
-void hull_irqchip_destroy(struct hull_vm *vm);		/* sleeps; timers cancelled */
+/* Before the vCPUs are freed: timers and clocks here reach for them. Sleeps. */
+void hull_irqchip_destroy(struct hull_vm *vm);
 int hull_lapic_create(struct hull_vcpu *vcpu);
 void hull_lapic_destroy(struct hull_vcpu *vcpu);
 void hull_lapic_reset(struct hull_vcpu *vcpu, bool init);
 
 /* ---- CPU side: the vCPU thread, also in the window ---- */
+/* The first member of struct hull_lapic. */
+struct hull_irq_hint {
+	u32 maybe;
+};
+
+/* False: hull_irq_pending() would find nothing; for the path into the guest. */
+static inline bool hull_irq_maybe(const struct hull_lapic *lapic)
+{
+	return READ_ONCE(((const struct hull_irq_hint *)lapic)->maybe);
+}
+
 /*
  * Highest vector that the APIC or, for the CPU wired to them, the PICs would deliver now, or -1.
  * Takes nothing.
@@ -31,8 +47,13 @@ int hull_irq_acknowledge(struct hull_vcpu *vcpu);
 /* TPR as CR8 (0-15). */
 void hull_lapic_set_cr8(struct hull_vcpu *vcpu, u64 cr8);
 u64 hull_lapic_get_cr8(struct hull_vcpu *vcpu);
-/* After HULL_REQ_TIMER was taken: turn an expired timer into an interrupt. */
-void hull_lapic_timer_expired(struct hull_vcpu *vcpu);
+/* HULL_REQ_TIMER: nothing is left to do, the timer's callback sets IRR and requests an event. */
+static inline void hull_lapic_timer_expired(struct hull_vcpu *vcpu)
+{
+}
+
+/* The vCPU's TSC offset has changed: TSC deadline and clock page follow. */
+void hull_lapic_tsc_changed(struct hull_vcpu *vcpu);
 
 /*
  * MSRs: APIC_BASE, TSC_DEADLINE, x2APIC 0x800-0x8ff. 0; -EINVAL: the guest gets #GP;
@@ -40,6 +61,8 @@ void hull_lapic_timer_expired(struct hull_vcpu *vcpu);
  */
 int hull_lapic_read_msr(struct hull_vcpu *vcpu, u32 index, u64 *value);
 int hull_lapic_write_msr(struct hull_vcpu *vcpu, u32 index, u64 value);
+/* APIC_BASE from user space: any state the hardware can be in. 0 or -EINVAL. */
+int hull_lapic_set_base(struct hull_vcpu *vcpu, u64 base);
 
 /*
  * Memory: APIC page (at this vCPU's APIC base, when enabled in xAPIC mode) and IOAPIC. True when
@@ -55,7 +78,10 @@ bool hull_irqchip_port(struct hull_vcpu *vcpu, u16 port, unsigned int size, bool
 int hull_irq_set(struct hull_vm *vm, u32 gsi, bool level);	/* -EINVAL: no such line */
 int hull_msi_send(struct hull_vm *vm, u64 address, u32 data);	/* -EINVAL: not an MSI */
 
-/* ---- state (uapi groups); vCPU mutex or VM lock held; sleep ---- */
+/*
+ * ---- state (uapi groups); vCPU mutex or VM lock held; sleep ----
+ * Order of setting a vCPU's: TSC offset, APIC base, APIC, timers; the VM's at any time.
+ */
 void hull_lapic_get_state(struct hull_vcpu *vcpu, struct hull_apic *apic,
 			  struct hull_timers *timers);
 int hull_lapic_set_state(struct hull_vcpu *vcpu, const struct hull_apic *apic);
@@ -64,7 +90,11 @@ void hull_irqchip_get_state(struct hull_vm *vm, u64 groups, struct hull_vm_state
 int hull_irqchip_set_state(struct hull_vm *vm, u64 groups, const struct hull_vm_state *state);
 
 /* ---- time (clock.c) ---- */
-/* Host TSC to this vCPU's: guest = host + offset; the offset is vcpu->msr->tsc_offset. */
+/* At load and unload. */
+int hull_clock_setup(void);
+void hull_clock_teardown(void);
+/* Guest TSC minus host TSC; in msr.c. */
+u64 hull_tsc_offset(struct hull_vcpu *vcpu);
 u64 hull_guest_tsc(struct hull_vcpu *vcpu);
 u64 hull_vm_clock_ns(struct hull_vm *vm);
 /* KVM's MSRs (asm/kvm_para.h). 0, -EINVAL (#GP), -ENOENT. The vCPU thread, may sleep. */

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The interrupt controllers of a VM as a whole: life, which address belongs to whom, state.
+ */
+#include <linux/slab.h>
+
+#include "chip.h"
+#include "vcpu.h"
+
+#define PM_TIMER_SIZE	4
+#define PAGE_OFFSET_BITS	0xfffULL
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args)
+{
+	struct hull_irqchip *chip;
+
+	if (!(args->flags & HULL_VM_IRQCHIP))
+		return (args->flags & HULL_VM_PIT) || args->pm_timer_port ? -EINVAL : 0;
+	if (args->pm_timer_port > 0x10000 - PM_TIMER_SIZE ||
+	    args->pm_timer_port % PM_TIMER_SIZE)
+		return -EINVAL;
+	chip = kzalloc(sizeof(*chip), GFP_KERNEL_ACCOUNT);
+	if (!chip)
+		return -ENOMEM;
+	chip->vm = vm;
+	chip->has_pit = args->flags & HULL_VM_PIT;
+	chip->pm_timer_port = args->pm_timer_port;
+	hull_pic_init(chip);
+	hull_ioapic_init(chip);
+	hull_pit_init(chip);
+	hull_vm_clock_create(chip);
+	vm->irqchip = chip;
+	return 0;
+}
+
+void hull_irqchip_destroy(struct hull_vm *vm)
+{
+	struct hull_irqchip *chip = vm->irqchip;
+
+	if (!chip)
+		return;
+	hull_pit_stop(chip);
+	hull_vm_clock_destroy(chip);
+	vm->irqchip = NULL;
+	kfree(chip);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+bool hull_irqchip_memory(struct hull_vcpu *vcpu, gpa_t gpa, unsigned int size, bool write,
+			 u64 *value)
+{
+	struct hull_lapic *lapic = vcpu->lapic;
+	u64 page = gpa & ~PAGE_OFFSET_BITS;
+	unsigned int offset = gpa & PAGE_OFFSET_BITS;
+
+	if (!lapic)
+		return false;
+	if (page == (lapic->base & ~PAGE_OFFSET_BITS) && hull_lapic_on(lapic) &&
+	    !hull_lapic_x2(lapic)) {
+		hull_lapic_memory(lapic, offset, size, write, value);
+		return true;
+	}
+	if (page == HULL_IOAPIC_BASE) {
+		hull_ioapic_memory(lapic->chip, offset, size, write, value);
+		return true;
+	}
+	return false;
+}
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+/* Ports of one byte each. False: not ours. */
+static bool port_read(struct hull_irqchip *chip, u16 port, u8 *value)
+{
+	switch (port) {
+	case 0x20 ... 0x21:
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+		*value = hull_pic_read(chip, port);
+		return true;
+	case 0x40 ... 0x43:
+	case 0x61:
+		if (!chip->has_pit)
+			return false;
+		*value = hull_pit_read(chip, port);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool port_write(struct hull_irqchip *chip, u16 port, u8 value)
+{
+	switch (port) {
+	case 0x20 ... 0x21:
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+		hull_pic_write(chip, port, value);
+		return true;
+	case 0x40 ... 0x43:
+	case 0x61:
+		if (!chip->has_pit)
+			return false;
+		hull_pit_write(chip, port, value);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void pm_timer_port(struct hull_irqchip *chip, unsigned int offset, unsigned int size,
+			  bool write, u32 *value)
+{
+	if (write)
+		return;
+	*value = hull_pm_timer_read(chip) >> (offset * 8);
+	if (size < 4)
+		*value &= (1U << (size * 8)) - 1;
+}
+
+bool hull_irqchip_port(struct hull_vcpu *vcpu, u16 port, unsigned int size, bool write, u32 *value)
+{
+	struct hull_irqchip *chip = vcpu->vm->irqchip;
+	unsigned int i;
+	u32 result = 0;
+	u8 byte;
+
+	if (!chip)
+		return false;
+	if (chip->pm_timer_port && port >= chip->pm_timer_port &&
+	    port - chip->pm_timer_port < PM_TIMER_SIZE) {
+		pm_timer_port(chip, port - chip->pm_timer_port, size, write, value);
+		return true;
+	}
+	/* The first byte decides; of a wider access the others go to their ports, or nowhere. */
+	if (write) {
+		if (!port_write(chip, port, *value))
+			return false;
+		for (i = 1; i < size; i++)
+			port_write(chip, port + i, *value >> (i * 8));
+		return true;
+	}
+	if (!port_read(chip, port, &byte))
+		return false;
+	result = byte;
+	for (i = 1; i < size; i++) {
+		if (!port_read(chip, port + i, &byte))
+			byte = 0xff;
+		result |= (u32)byte << (i * 8);
+	}
+	*value = result;
+	return true;
+}
+
+/* ---- state of the VM ------------------------------------------------------------------------ */
+
+void hull_irqchip_get_state(struct hull_vm *vm, u64 groups, struct hull_vm_state *state)
+{
+	struct hull_irqchip *chip = vm->irqchip;
+
+	if (groups & HULL_VM_GROUP_PIC)
+		hull_pic_get_state(chip, state->pic);
+	if (groups & HULL_VM_GROUP_IOAPIC)
+		hull_ioapic_get_state(chip, &state->ioapic);
+	if (groups & HULL_VM_GROUP_PIT)
+		hull_pit_get_state(chip, &state->pit);
+	if (groups & HULL_VM_GROUP_CLOCK)
+		hull_vm_clock_get(chip, &state->clock);
+}
+
+/* All groups are checked before the first is taken. */
+int hull_irqchip_set_state(struct hull_vm *vm, u64 groups, const struct hull_vm_state *state)
+{
+	struct hull_irqchip *chip = vm->irqchip;
+
+	if ((groups & HULL_VM_GROUP_PIC) && !hull_pic_state_valid(state->pic))
+		return -EINVAL;
+	if ((groups & HULL_VM_GROUP_IOAPIC) && !hull_ioapic_state_valid(&state->ioapic))
+		return -EINVAL;
+	if ((groups & HULL_VM_GROUP_PIT) &&
+	    (!chip->has_pit || !hull_pit_state_valid(&state->pit)))
+		return -EINVAL;
+
+	if (groups & HULL_VM_GROUP_PIC)
+		hull_pic_set_state(chip, state->pic);
+	if (groups & HULL_VM_GROUP_IOAPIC)
+		hull_ioapic_set_state(chip, &state->ioapic);
+	if (groups & HULL_VM_GROUP_PIT)
+		hull_pit_set_state(chip, &state->pit);
+	if (groups & HULL_VM_GROUP_CLOCK)
+		hull_vm_clock_set(chip, &state->clock);
+	return 0;
+}
