@@ -129,12 +129,15 @@ static inline void hull_channel_set_vcpu_sleeps(struct hull_channel_kernel *chan
 	smp_mb();
 }
 
-/* For poll(): is there something to do? A hint: words of both sides may change meanwhile. */
+/*
+ * For poll(): is there something to do? A hint, so our number may be the shared one, which is hidden
+ * from a successor (hull_channel_reattach()).
+ */
 static inline bool hull_channel_has_work(const struct hull_channel_kernel *channel)
 {
 	const struct hull_mailbox *mailbox = &channel->shared->mailbox;
 
-	return READ_ONCE(mailbox->response_seq) != READ_ONCE(channel->request_seq) ||
+	return READ_ONCE(mailbox->response_seq) != READ_ONCE(mailbox->request_seq) ||
 	       READ_ONCE(mailbox->posted_tail) != READ_ONCE(channel->posted_head);
 }
 
@@ -152,17 +155,22 @@ static inline void hull_channel_init(struct hull_channel_kernel *channel,
 
 /*
  * Hand the channel to a successor, while nobody has it mapped: repair what its predecessor may have
- * left. What was posted and not consumed stays, unless the tail is beyond belief.
+ * left. What was posted and not consumed stays, unless the tail is beyond belief. A request that was
+ * not answered is hidden: fields and payload may be scribbled on, the vCPU thread publishes it again
+ * with another number. (It alone writes channel->request_seq; one answer that came in time stays.)
  */
 static inline void hull_channel_reattach(struct hull_channel_kernel *channel, u32 generation)
 {
 	struct hull_mailbox *mailbox = &channel->shared->mailbox;
 	u32 head = READ_ONCE(channel->posted_head);
+	u32 seq = READ_ONCE(channel->request_seq);
 
 	if (head - READ_ONCE(mailbox->posted_tail) > HULL_POSTED_ENTRIES)
 		WRITE_ONCE(mailbox->posted_tail, head);
 	WRITE_ONCE(mailbox->posted_head, head);
-	WRITE_ONCE(mailbox->request_seq, READ_ONCE(channel->request_seq));
+	if (READ_ONCE(mailbox->response_seq) != seq)
+		WRITE_ONCE(mailbox->response_seq, --seq);
+	WRITE_ONCE(mailbox->request_seq, seq);
 	WRITE_ONCE(mailbox->consumer_sleeps, 0);
 	WRITE_ONCE(mailbox->generation, generation);
 }

@@ -26,13 +26,14 @@
  * vCPU that waits for an answer returns from HULL_RUN with HULL_EXIT_CONSUMER, the request still
  * pending. From there two ways:
  *
- *	             HULL_ATTACH_CONSUMER		the request is published again (new
- *	  PENDING --------------------------> PENDING	request_seq), the next HULL_RUN waits for
- *	     |					the successor; generation has grown
+ *	          HULL_ATTACH_CONSUMER, HULL_RUN	the request is published again (new
+ *	  PENDING --------------------------> PENDING	request_seq) and the answer awaited;
+ *	     |					generation has grown
  *	     | HULL_RUN without a successor
  *	     v
  *	   IDLE		a read completes with all bits set, a write is dropped
  *
+ * So a successor may do again what its predecessor did but did not answer.
  * New accesses to a dead consumer complete like that at once, without an exit; posted writes are
  * dropped. What was posted before is in the ring for the successor.
  *

@@ -212,6 +212,29 @@ static bool steps_reattach(struct fixture *f)
 	return true;
 }
 
+/* A request its consumer died with is hidden until it is published again; an answer counts. */
+static bool steps_succession(struct fixture *f)
+{
+	struct hull_request request = request_of(false, 4, 1, 0x60, NULL);
+	struct hull_posted posted;
+
+	hull_channel_publish(&f->kernel, &request, 0);
+	EXPECT(hull_next(&f->consumer, &posted) == HULL_WORK_REQUEST);
+	hull_channel_reattach(&f->kernel, 3);
+	EXPECT(!hull_channel_answered(&f->kernel) && !hull_channel_has_work(&f->kernel));
+	hull_endpoint_init(&f->consumer, f->shared, -1, 3);
+	EXPECT(hull_next(&f->consumer, &posted) == HULL_WORK_NONE);
+	hull_channel_publish(&f->kernel, &request, 0);
+	EXPECT(hull_channel_has_work(&f->kernel));
+	EXPECT(hull_next(&f->consumer, &posted) == HULL_WORK_REQUEST);
+	hull_answer(&f->consumer, 5);
+	hull_channel_reattach(&f->kernel, 5);
+	EXPECT(hull_channel_answered(&f->kernel) && hull_channel_value(&f->kernel, 4) == 5);
+	hull_endpoint_init(&f->consumer, f->shared, -1, 3);
+	EXPECT(hull_next(&f->consumer, &posted) == HULL_WORK_NONE);
+	return true;
+}
+
 static bool test_reattach(void)
 {
 	struct fixture f;
@@ -219,6 +242,9 @@ static bool test_reattach(void)
 
 	setup(&f, -1);
 	ok = steps_reattach(&f);
+	free(f.shared);
+	setup(&f, -1);
+	ok = ok && steps_succession(&f);
 	free(f.shared);
 	return ok;
 }
