@@ -15,7 +15,7 @@
  * @mn: registration in vm->mm
  * @sequence: grows when an invalidation ends; written under mmu.lock
  * @in_progress: invalidations begun and not ended; under mmu.lock
- * @start: lowest address being invalidated (hva); under mmu.lock
+ * @start: lowest address being invalidated (hva), while @in_progress; under mmu.lock
  * @end: end of the highest; under mmu.lock
  */
 struct hull_notifier {
@@ -26,13 +26,22 @@ struct hull_notifier {
 	unsigned long end;
 };
 
+/* Follow vm->mm, which is current->mm. Returns 0, -ENOMEM or -EINTR. */
 int hull_notifier_register(struct hull_vm *vm);
+/*
+ * Stop following. No vCPU may be freed before this: until it returns, invalidations have vCPUs
+ * flush. Sleeps; no locks.
+ */
 void hull_notifier_unregister(struct hull_vm *vm);
 
+/* Is an invalidation that meets [@start, @end) (hva) under way? Under mmu.lock. */
+bool hull_notifier_busy(const struct hull_vm *vm, unsigned long start, unsigned long end);
+
 /*
- * hull_notifier_retry - under mmu.lock: has the page at @hva perhaps gone since @sequence was read
- * (smp_rmb() after the read, before the page was looked up)?
+ * hull_notifier_retry - under mmu.lock: has a page in [@start, @end) (hva) perhaps gone since
+ * @sequence was read (smp_rmb() after the read, before the page was looked up)?
  */
-bool hull_notifier_retry(const struct hull_vm *vm, unsigned long sequence, unsigned long hva);
+bool hull_notifier_retry(const struct hull_vm *vm, unsigned long sequence, unsigned long start,
+			 unsigned long end);
 
 #endif

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The memory table: which guest-physical addresses are memory, and where it is in the creator's
- * address space. Readers hold vm->srcu or are in an RCU read-side section (interrupts off).
+ * address space. Readers hold vm->srcu or mmu.lock, or are in an RCU read-side section (interrupts
+ * off).
  */
 #ifndef HULL_MEM_REGION_H
 #define HULL_MEM_REGION_H
 
+#include <linux/mm.h>
+
 #include "../types.h"
 #include "hull.h"
+
+struct hull_dirty_bitmap;
 
 /**
  * struct hull_memslot - one region in the table
@@ -27,7 +32,7 @@ struct hull_memslot {
 };
 
 /**
- * struct hull_region_table - immutable once published
+ * struct hull_region_table - immutable once published; published under vm->lock and mmu.lock
  * @generation: grows with each table of this VM
  * @count: entries of @slots
  * @slots: sorted by @base, not overlapping
@@ -63,9 +68,23 @@ static inline unsigned long hull_slot_hva(const struct hull_memslot *slot, gfn_t
 	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 }
 
-int hull_regions_init(struct hull_vm *vm);
-void hull_regions_destroy(struct hull_vm *vm);
+int hull_regions_init(struct hull_vm *vm);		/* an empty table; 0 or -ENOMEM */
+void hull_regions_destroy(struct hull_vm *vm);		/* no readers are left */
+
+/*
+ * HULL_SET_MEMORY. Takes vm->lock; sleeps; the creator's address space is current.
+ * Returns 0; -E2BIG: more than HULL_MAX_REGIONS; -EFAULT: the entries cannot be read; -ENOMEM;
+ * -EINVAL: reserved is not zero, unknown flags, not page aligned, size 0, outside of the guest's
+ * or the user's addresses, regions overlap in the guest, or the memory is a device's.
+ */
 int hull_vm_set_memory(struct hull_vm *vm, const struct hull_memory *args);
+
+/*
+ * HULL_GET_DIRTY. Takes vm->lock; sleeps.
+ * Returns 0; -EINVAL: unknown flags, not page aligned; -ENOENT: no region with
+ * HULL_REGION_LOG_DIRTY has this address and size; -EFAULT: @bitmap cannot be written, and no bit
+ * was cleared; -ENOMEM.
+ */
 int hull_vm_get_dirty(struct hull_vm *vm, const struct hull_dirty *args);
 
 #endif

@@ -2,48 +2,74 @@
 /*
  * Maps guest memory for the CPU. Four roles in four places: walk the guest's tables (walk.c),
  * encode an entry (spte.h), map (fault.c with tdp.c, later shadow.c), prove (check.c).
+ *
+ * The flush protocol. Whoever takes a permission away changes the entry under @lock, which counts
+ * hull_mmu.changes, drops the lock, and calls hull_mmu_flush() before it lets go of what the entry
+ * gave access to. Until that flush has ended a TLB may hold the old entry although the tables no
+ * longer do; so who finds nothing (more) to take away must still flush while changes of others
+ * are on their way: hull_mmu_flush_needed() says so.
  */
 #ifndef HULL_MMU_MMU_H
 #define HULL_MMU_MMU_H
 
-#include <linux/spinlock.h>
+#include <linux/atomic.h>
 #include <linux/list.h>
-#include <linux/workqueue.h>
+#include <linux/spinlock.h>
 
 #include "../types.h"
+#include "walk.h"
+
+struct hull_region_table;
+struct hull_table;
 
 /**
  * struct hull_mmu - tables of one VM
- * @lock: protects all tables and @freed, and hull_notifier; interrupts on, never with a page lock
- * @root: host-physical address of the nested root table; constant
- * @generation: TLB generation: grows with each change that takes a permission away; atomic. Each
- *              grower first changes the entry, then sets HULL_REQ_FLUSH on all vCPUs, then bumps
- *              this, then kicks
- * @freed: tables unlinked and not yet flushed from all vCPUs, under @lock
- * @pages: tables in use (leaf mappings: @mapped); under @lock
+ * @lock: protects all tables and @freed, and hull_notifier; interrupts on, innermost lock
+ * @root: the root table as the hardware wants it (NCR3): host-physical, memory encryption bit
+ *        included; constant
+ * @levels: of the tables: the CPU's own number, for nested tables have the host's depth; constant
+ * @table: the root table; constant
+ * @generation: TLB generation, from 1: grows with each flush. hull_mmu_flush() first (entries have
+ *              changed) sets HULL_REQ_FLUSH on all vCPUs, then bumps this, then kicks
+ * @changes: permissions taken away so far; under @lock
+ * @completed: value of @changes that flushes which have ended cover; under @lock
+ * @freed: tables unlinked and not yet flushed from all vCPUs; under @lock
+ * @pages: tables in use, the root included; under @lock
+ * @mapped: leaf entries in use, of any size; under @lock
+ * @leaving: table of regions being replaced, whose pages may still be mapped; under @lock
+ * @violations: found by the oracle
  */
 struct hull_mmu {
 	spinlock_t lock;
 	hpa_t root;
+	int levels;
+	struct hull_table *table;
 	atomic64_t generation;
+	u64 changes;
+	u64 completed;
 	struct list_head freed;
 	unsigned long pages;
 	unsigned long mapped;
+	const struct hull_region_table *leaving;
+	atomic_t violations;
 };
 
+/* Tables one fault can need: one a level, the root excepted. */
+#define HULL_MMU_CACHE	4
+
 /**
- * struct hull_mmu_vcpu - per vCPU part
- * @flushed: value of hull_mmu.generation at (or before) this vCPU's last TLB flush
+ * struct hull_mmu_vcpu - per vCPU part; owner: the vCPU thread
+ * @flushed: value of hull_mmu.generation at (or before) this vCPU's last TLB flush; 0: never
  * @flushed_cpu: host CPU of that flush
  * @flushed_tag: ASID or VPID it was for
- * @cache: table pages allocated ahead of taking the lock
+ * @cache: tables allocated ahead of taking the lock
  * @cached: valid entries of @cache
  */
 struct hull_mmu_vcpu {
 	u64 flushed;
 	int flushed_cpu;
 	u32 flushed_tag;
-	void *cache[8];
+	struct hull_table *cache[HULL_MMU_CACHE];
 	int cached;
 };
 
@@ -53,36 +79,70 @@ enum hull_fault {
 	HULL_FAULT_MMIO,	/* no memory there, or a write to read-only memory: emulate */
 };
 
+/* Width of a guest-physical address, from host.c; constant after load. */
+extern unsigned int hull_gpa_bits;
+
+/*
+ * hull_mmu_init - the first table. Returns 0 or -ENOMEM.
+ * hull_mmu_destroy - after hull_notifier_unregister(), no vCPU runs any more.
+ */
 int hull_mmu_init(struct hull_vm *vm);
 void hull_mmu_destroy(struct hull_vm *vm);
 void hull_mmu_vcpu_destroy(struct hull_vcpu *vcpu);
 
+/* Frames that tables of this machine can map: the end of guest-physical memory. */
+gfn_t hull_mmu_gfn_end(void);
+
 /*
  * hull_mmu_fault - the guest touched @gpa and no entry allowed it.
  * @access: HULL_ACCESS_*
- * The vCPU thread, outside the window; may sleep.
+ * The vCPU thread, outside the window, no locks but vcpu->mutex; sleeps.
+ * Returns enum hull_fault; -EFAULT: nothing is mapped there in the creator's address space, or not
+ * with enough rights, or it is no ordinary memory; -EHWPOISON: the memory is broken; -EINTR: the
+ * thread is being killed; -ENOMEM.
  */
 int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 
 /*
- * Unmap (or make read-only, for dirty logging) frames [@start, @end). Return true when a flush is
- * needed: the caller flushes with hull_mmu_flush() before it drops what the pages meant.
- * Under mmu->lock.
+ * Unmap, or make read-only for dirty logging, frames [@start, @end). Under mmu->lock.
+ * @may_break: stop early when the CPU or the lock is wanted by others
+ * Returns where to go on: @end when all is done. The caller drops the lock and flushes when
+ * hull_mmu_flush_needed(), before it lets go of what the pages meant.
  */
-bool hull_mmu_unmap(struct hull_vm *vm, gfn_t start, gfn_t end);
-bool hull_mmu_write_protect(struct hull_vm *vm, gfn_t start, gfn_t end);
-/* Take back the accessed state of frames; true when one was young. Under mmu->lock. */
+gfn_t hull_mmu_unmap(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_break);
+gfn_t hull_mmu_write_protect(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_break);
+
+/*
+ * The same for callers that hold no lock: all of it, giving way to others in between when
+ * @may_sleep. They flush with hull_mmu_flush_pending() afterwards.
+ */
+void hull_mmu_unmap_range(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_sleep);
+void hull_mmu_write_protect_range(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_sleep);
+
+/*
+ * True when one of the frames was accessed; @clear: take the accessed state back. Under
+ * mmu->lock. Needs no flush: what a TLB still knows merely looks less accessed than it is.
+ */
 bool hull_mmu_age(struct hull_vm *vm, gfn_t start, gfn_t end, bool clear);
 
-/* Bump the generation, have all vCPUs flush, wait until none is in the guest with older entries. */
-void hull_mmu_flush(struct hull_vm *vm);
+/* Permissions were taken away and no flush that has ended covers it. Under mmu->lock. */
+static inline bool hull_mmu_flush_needed(const struct hull_mmu *mmu)
+{
+	lockdep_assert_held(&mmu->lock);
+	return mmu->changes != mmu->completed;
+}
 
-/* Free tables unlinked before the last hull_mmu_flush(). Under mmu->lock. */
-void hull_mmu_free_unlinked(struct hull_vm *vm);
+/*
+ * Have all vCPUs flush, bump the generation, wait until none is in the guest with older entries,
+ * free the tables that were unlinked before. No spinlock held, interrupts on; does not sleep.
+ */
+void hull_mmu_flush(struct hull_vm *vm);
+/* The same, if changes are pending at all. */
+void hull_mmu_flush_pending(struct hull_vm *vm);
 
 /*
  * The backend tells that it flushed this vCPU's TLB tag @tag on this CPU; @generation was read
- * before the flush.
+ * after the request was taken and before the flush.
  */
 static inline void hull_mmu_flushed(struct hull_mmu_vcpu *mmu, u64 generation, int cpu, u32 tag)
 {
@@ -93,41 +153,26 @@ static inline void hull_mmu_flushed(struct hull_mmu_vcpu *mmu, u64 generation, i
 
 /* The oracle (check.c). Only called when hull_check. */
 extern bool hull_check;
-/* (a) in the window before entry, interrupts off; false: the tag may hold stale entries. */
+/*
+ * (a) In the window before entry, interrupts off. @generation was read before the requests were
+ * looked at. False: the tag may hold stale entries.
+ */
 bool hull_check_entry(struct hull_vcpu *vcpu, u64 generation, int cpu, u32 tag);
-/* (d) walk all tables against the regions; returns number of violations, each reported once. */
+/*
+ * (d) Walk all tables against the regions and, in the creator's address space, against its page
+ * tables; returns the number of violations. Sleeps; no locks.
+ */
 int hull_check_tables(struct hull_vm *vm);
-/* One violation: WARNs once, counts. */
+/* One violation: one line in the log, WARNs once, counts. Any context. */
 void hull_check_failed(struct hull_vm *vm, const char *what, u64 a, u64 b);
 
-/* ---- walk.c: the guest's own tables ------------------------------------------------------- */
-
-/**
- * struct hull_paging - the part of a vCPU's state that selects its paging mode
- */
-struct hull_paging {
-	u64 cr0, cr3, cr4, efer;
-	bool ac;		/* RFLAGS.AC: SMAP override */
-};
-
-/**
- * struct hull_walk - result of a walk
- * @gpa: translation, when the walk returns 0
- * @level: of the leaf: 1 = 4 KiB ...; 0: no paging
- * @error_code: of the #PF, when it returns -EFAULT
- */
-struct hull_walk {
-	gpa_t gpa;
-	int level;
-	u32 error_code;
-};
-
 /*
- * hull_walk - translate @gva as the guest would.
+ * hull_walk - translate @gva, which is canonical, as the guest would (walk.h).
  * @access: HULL_ACCESS_*
  * @set_bits: set A and D as the CPU would (an emulated access), else leave memory alone
- * Returns 0; -EFAULT: the guest gets #PF with walk->error_code; -ENXIO: a table is not in memory;
- * -EAGAIN: host memory for a table cannot be read. May sleep.
+ * Returns 0; -EFAULT: the guest gets #PF with walk->error_code; -ENXIO: a table is not in memory,
+ * or an accessed bit would have to be set in read-only memory; -EAGAIN: host memory for a table
+ * cannot be had. May sleep. The vCPU's address space must be current.
  */
 int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
 	      bool set_bits, struct hull_walk *walk);

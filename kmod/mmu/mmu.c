@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The MMU's front: life of a VM's tables, and ranges for callers that do not know which kind of
+ * tables there are. Shadow paging finds its place here beside tdp.c.
+ *
+ * Locks: mmu->lock, see mmu.h.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "../vcpu.h"
+#include "../vm.h"
+#include "mmu.h"
+#include "spte.h"
+#include "tdp.h"
+
+/* Nested tables are as deep as the host's own. */
+static int table_levels(void)
+{
+	return pgtable_l5_enabled() ? 5 : 4;
+}
+
+gfn_t hull_mmu_gfn_end(void)
+{
+	unsigned int bits = min(hull_gpa_bits, 52u);
+
+	bits = min_t(unsigned int, bits, PAGE_SHIFT + HULL_LEVEL_BITS * table_levels());
+	return 1ULL << (bits - PAGE_SHIFT);
+}
+
+int hull_mmu_init(struct hull_vm *vm)
+{
+	struct hull_mmu *mmu = &vm->mmu;
+
+	spin_lock_init(&mmu->lock);
+	INIT_LIST_HEAD(&mmu->freed);
+	/* From 1, for a vCPU that has never flushed says 0. */
+	atomic64_set(&mmu->generation, 1);
+	mmu->levels = table_levels();
+	mmu->table = hull_table_alloc();
+	if (!mmu->table)
+		return -ENOMEM;
+	mmu->pages = 1;
+	mmu->root = __sme_set(__pa(mmu->table->entries));
+	return 0;
+}
+
+void hull_mmu_destroy(struct hull_vm *vm)
+{
+	struct hull_mmu *mmu = &vm->mmu;
+
+	hull_tdp_destroy(vm);
+	if (hull_check && (mmu->mapped || mmu->pages != 1))
+		hull_check_failed(vm, "mappings are left in a VM without regions", mmu->mapped,
+				  mmu->pages);
+	hull_table_free(vm, mmu->table);
+	mmu->table = NULL;
+}
+
+void hull_mmu_vcpu_destroy(struct hull_vcpu *vcpu)
+{
+	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
+
+	while (mmu->cached)
+		hull_table_free(vcpu->vm, mmu->cache[--mmu->cached]);
+}
+
+gfn_t hull_mmu_unmap(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_break)
+{
+	return hull_tdp_zap(vm, start, end, may_break);
+}
+
+gfn_t hull_mmu_write_protect(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_break)
+{
+	return hull_tdp_protect(vm, start, end, may_break);
+}
+
+bool hull_mmu_age(struct hull_vm *vm, gfn_t start, gfn_t end, bool clear)
+{
+	return hull_tdp_age(vm, start, end, clear);
+}
+
+/* Apply @step to all of a range, giving way to others in between. */
+static void whole_range(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_sleep,
+			gfn_t (*step)(struct hull_vm *, gfn_t, gfn_t, bool))
+{
+	struct hull_mmu *mmu = &vm->mmu;
+
+	spin_lock(&mmu->lock);
+	for (;;) {
+		start = step(vm, start, end, may_sleep);
+		if (start >= end)
+			break;
+		/* Who comes in now sees that a flush is needed, and flushes itself. */
+		cond_resched_lock(&mmu->lock);
+	}
+	spin_unlock(&mmu->lock);
+}
+
+void hull_mmu_unmap_range(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+{
+	whole_range(vm, start, end, may_sleep, hull_mmu_unmap);
+}
+
+void hull_mmu_write_protect_range(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+{
+	whole_range(vm, start, end, may_sleep, hull_mmu_write_protect);
+}

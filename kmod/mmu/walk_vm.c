@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Binds the walker (walk.c) to the memory of a VM. No locks of its own; sleeps.
+ */
+#include <linux/errno.h>
+
+#include "../mem/gpa.h"
+#include "../vm.h"
+#include "mmu.h"
+
+/* Memory that is there and cannot be had is worth another try; memory that is not there is not. */
+static int table_errno(int err)
+{
+	return err == -EFAULT ? -EAGAIN : err;
+}
+
+static int read_entry(void *context, u64 gpa, u64 *entry, size_t len)
+{
+	/* x86: the low bytes come first, the others were zeroed by the walker. */
+	return table_errno(hull_gpa_read(context, gpa, entry, len));
+}
+
+static int exchange_entry(void *context, u64 gpa, u64 *old, u64 new, size_t len)
+{
+	return table_errno(hull_gpa_cmpxchg(context, gpa, old, new, len));
+}
+
+int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
+	      bool set_bits, struct hull_walk *walk)
+{
+	const struct hull_walk_memory memory = {
+		.read = read_entry,
+		.exchange = exchange_entry,
+		.context = vm,
+	};
+
+	return hull_walk_tables(&memory, paging, gva, access, set_bits, walk);
+}

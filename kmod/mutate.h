@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Defects built in on purpose, one at a time (make ... MUTATE=NO_FLUSH gives
+ * -DHULL_MUTATE_NO_FLUSH), to show that the check mode finds them. Constants, so that the code that
+ * uses them is compiled in every build and costs nothing in a normal one.
+ */
+#ifndef HULL_MUTATE_H
+#define HULL_MUTATE_H
+
+/* Permissions are taken away and the generation is bumped, but no vCPU is asked to flush. */
+#ifdef HULL_MUTATE_NO_FLUSH
+#define hull_mutate_no_flush	1
+#else
+#define hull_mutate_no_flush	0
+#endif
+
+/* An unlinked table is freed at once, without waiting for the flush. */
+#ifdef HULL_MUTATE_EARLY_FREE
+#define hull_mutate_early_free	1
+#else
+#define hull_mutate_early_free	0
+#endif
+
+/* A region leaves the table and its pages stay mapped. */
+#ifdef HULL_MUTATE_NO_UNMAP
+#define hull_mutate_no_unmap	1
+#else
+#define hull_mutate_no_unmap	0
+#endif
+
+#endif
