@@ -370,9 +370,7 @@ static int check_legal(struct hull_insn *insn)
 				    !(x87->registers >> (insn->modrm & 0x3f) & 1))
 			return -EINVAL;
 	}
-	if (!lock_legal(insn) || !special_register_valid(insn))
-		return -EINVAL;
-	return 0;
+	return special_register_valid(insn) ? 0 : -EINVAL;
 }
 
 static void decode_sizes(struct hull_insn *insn)
@@ -584,6 +582,9 @@ int hull_insn_decode(struct hull_insn *insn, enum hull_emu_mode mode,
 	ret = decode_immediate(insn, &c);
 	if (ret)
 		return ret;
+	/* Last: an instruction that is too long is #GP before it is #UD. */
+	if (!lock_legal(insn))
+		return -EINVAL;
 	if (insn->map == HULL_MAP_3DNOW)
 		insn->opcode = (u8)insn->imm;
 	if (insn->override != HULL_SEG_NONE)

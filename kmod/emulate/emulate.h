@@ -286,7 +286,8 @@ struct hull_emu_ops {
 		     u32 flags);
 	/*
 	 * Would this write fault? DONE or FAULT; no effect. Called before a
-	 * write that crosses a page, and before INS reads its port. May be NULL.
+	 * write that crosses a page, and before INS and MOVS read their source.
+	 * May be NULL.
 	 */
 	int (*probe)(struct hull_emu *emu, u64 linear, u32 len, u32 flags);
 	/* @count elements of the same port, in order. */

@@ -450,14 +450,13 @@ static int exec_cmpxchg8b(struct hull_emu *emu)
 	struct hull_emu_regs *regs = emu->regs;
 	unsigned int half = insn->opsize / 2;
 	u64 offset = operand_offset(emu);
-	u64 low = 0, high = 0, linear;
+	u64 low = 0, high = 0, linear = 0;
 	u8 old[16], new[16];
 	bool equal;
 	int ret;
 
-	ret = hull_emu_segment(emu, insn->segment, offset, insn->opsize, HULL_EMU_WRITE, &linear);
-	if (ret)
-		return ret;
+	/* Alignment comes before all other checks. */
+	hull_emu_linear(insn, regs, &linear);
 	if (half == 8 && (linear & 15))
 		return hull_emu_raise(emu, VECTOR_GP, 0);
 	ret = hull_emu_read(emu, insn->segment, offset, old, insn->opsize, rmw_flags(emu));

@@ -158,6 +158,12 @@ static int step_movs(struct hull_emu *emu, unsigned int *n)
 	*n = side_room(emu, &from, *n, 0);
 	*n = side_room(emu, &to, *n, HULL_EMU_WRITE);
 	*n = overlap_limit(&from, &to, *n, size);
+	/* A device's registers are not read for a destination that faults. */
+	if (!emu->state.nlog) {
+		ret = hull_emu_probe(emu, to.linear, (u64)*n * size, 0);
+		if (ret)
+			return ret;
+	}
 	ret = -E2BIG;
 	if (*n > 1)
 		ret = get_batch(emu, HULL_LOG_READ, from.linear, n, &data);

@@ -38,6 +38,18 @@ static unsigned int put_opcode(u8 *bytes, unsigned int map, u8 opcode)
 	return n;
 }
 
+static void add_template(struct gen *gen, const struct hull_insn *insn, u8 reg)
+{
+	/* String instructions have no ModRM forms: give them their share. */
+	unsigned int weight = insn->attr & A_STRING ? 8 : 1;
+
+	while (weight--) {
+		gen->templates[gen->ntemplates].map = insn->map;
+		gen->templates[gen->ntemplates].opcode = insn->opcode;
+		gen->templates[gen->ntemplates++].reg = reg;
+	}
+}
+
 void gen_init(struct gen *gen)
 {
 	unsigned int map, opcode, reg;
@@ -55,9 +67,7 @@ void gen_init(struct gen *gen)
 				    insn.opcode != opcode || insn.map != map ||
 				    !wanted(gen, &insn) || (!insn.has_modrm && reg))
 					continue;
-				gen->templates[gen->ntemplates].map = map;
-				gen->templates[gen->ntemplates].opcode = opcode;
-				gen->templates[gen->ntemplates++].reg = reg;
+				add_template(gen, &insn, reg);
 			}
 		}
 	}

@@ -311,8 +311,9 @@ static bool compare(const struct testcase *t, struct hull_emu *emu)
 		       (unsigned long long)trap_address);
 		return false;
 	}
-	/* CMPS may find either of its two operands first. */
-	if (native == 14 && t->insn.op != HULL_OP_CMPS && trap_address != emu->fault.address) {
+	/* MOVS and CMPS may find either of their two operands first. */
+	if (native == 14 && t->insn.op != HULL_OP_MOVS && t->insn.op != HULL_OP_CMPS &&
+	    trap_address != emu->fault.address) {
 		printf("# CR2: executor %#llx, CPU %#llx\n",
 		       (unsigned long long)emu->fault.address,
 		       (unsigned long long)trap_address);
