@@ -383,6 +383,9 @@ int hull_emu_begin(struct hull_emu *emu, const u8 *bytes, unsigned int nbytes);
  * After HULL_EMU_AGAIN the caller either calls it again or enters the guest
  * (an interrupt may be taken there): registers are consistent.
  *
+ * In a REP instruction iterations may have been completed before any result,
+ * FAULT, SUSPEND and errors included: always store @emu->regs back.
+ *
  * Return: enum hull_emu_result; -EINVAL when no instruction was begun or the
  * log does not fit the registers (they changed under a suspended
  * instruction); other errors of callbacks.

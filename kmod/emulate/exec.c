@@ -9,10 +9,11 @@ enum hull_emu_mode hull_emu_mode(const struct hull_emu_regs *regs)
 {
 	const struct hull_emu_seg *cs = &regs->seg[HULL_CS];
 
-	if (!protected_mode(regs))
+	if (regs->rflags & FLAG_VM)
 		return HULL_MODE_16;
 	if ((regs->efer & EMU_EFER_LMA) && (cs->attr & HULL_SEG_L))
 		return HULL_MODE_64;
+	/* Real mode too: D survives the clearing of CR0.PE until CS is loaded. */
 	return cs->attr & HULL_SEG_DB ? HULL_MODE_32 : HULL_MODE_16;
 }
 

@@ -224,6 +224,28 @@ static bool double_shift_undefined(const struct testcase *t)
 	       (count & 31) > 16;
 }
 
+/* Now and then let CMPXCHG find what it compares with. */
+static void match_memory(struct gen *gen, struct testcase *t)
+{
+	const struct hull_insn *insn = &t->insn;
+	u64 *gpr = t->regs.gpr, linear;
+	const u8 *p;
+
+	if ((insn->op != HULL_OP_CMPXCHG && insn->op != HULL_OP_CMPXCHG8B) || gen_random(gen, 2) ||
+	    insn->base == HULL_RAX || insn->base == HULL_RDX || insn->index == HULL_RAX ||
+	    insn->index == HULL_RDX || hull_emu_linear(insn, &t->regs, &linear))
+		return;
+	p = gen->peek(linear);
+	if (!p)
+		return;
+	if (insn->op == HULL_OP_CMPXCHG) {
+		memcpy(&gpr[HULL_RAX], p, insn->opsize);
+		return;
+	}
+	memcpy(&gpr[HULL_RAX], p, insn->opsize / 2);
+	memcpy(&gpr[HULL_RDX], p + insn->opsize / 2, insn->opsize / 2);
+}
+
 /* False: this one would leave the window; try again. */
 bool gen_case(struct gen *gen, struct testcase *t)
 {
@@ -242,6 +264,7 @@ bool gen_case(struct gen *gen, struct testcase *t)
 	}
 	if (insn->has_mem && !aim(gen, t))
 		return false;
+	match_memory(gen, t);
 	return !double_shift_undefined(t);
 }
 

@@ -25,6 +25,7 @@ struct gen {
 	u64 low, high;			/* operands lie in [low, high) */
 	u64 low16, high16;		/* the same for 16-bit addresses */
 	struct hull_emu_regs template;	/* segments, control registers, CPL */
+	const u8 *(*peek)(u64 linear);	/* 16 bytes of memory there, or NULL */
 	unsigned int ntemplates;
 	struct {
 		u8 map;

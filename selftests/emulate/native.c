@@ -45,7 +45,7 @@ struct context {
 	struct {
 		u32 offset;
 		u16 selector;
-	} __attribute__((packed)) to32;
+	} to32;			/* far pointer */
 	u8 stack[256];
 };
 
@@ -261,6 +261,11 @@ static int run_executor(const struct testcase *t, struct hull_emu *emu,
 	return ret == HULL_EMU_DONE ? -1 : 2000 + ret;
 }
 
+static const u8 *peek(u64 linear)
+{
+	return shadow_at(linear, 16);
+}
+
 /*
  * Comparison
  */
@@ -434,6 +439,7 @@ static void check_mode(enum hull_emu_mode mode, uint64_t seed)
 	gen.rng = seed;
 	gen.mode = mode;
 	gen.code = INSN;
+	gen.peek = peek;
 	gen.low = SCRATCH + 0x4000;
 	gen.high = SCRATCH + SCRATCH_SIZE + 0x200;
 	gen.low16 = 0x4000;

@@ -16,7 +16,6 @@
 #define MEMORY		0x10000u
 #define ABSENT_PAGE	0xb
 #define READONLY_PAGE	0xa
-#define MAX_TRACE	8192
 
 enum policy { STRAIGHT, ALWAYS, MIXED, POLICIES };
 
@@ -316,6 +315,13 @@ static const struct environment {
 	{ "64-bit", HULL_MODE_64, EMU_CR0_PE, 0, EMU_EFER_LMA, 0, HULL_SEG_L },
 };
 
+static const u8 *peek(u64 linear)
+{
+	u64 at = linear & (MEMORY - 1);
+
+	return at + 16 <= MEMORY ? machines[STRAIGHT].memory + at : NULL;
+}
+
 static void enter_environment(struct gen *gen, const struct environment *e)
 {
 	struct hull_emu_regs *regs = &gen->template;
@@ -324,6 +330,7 @@ static void enter_environment(struct gen *gen, const struct environment *e)
 	gen->mode = e->mode;
 	gen->ports = true;
 	gen->code = 0x5000;
+	gen->peek = peek;
 	gen->low = gen->low16 = 0x4000;
 	gen->high = gen->high16 = 0xc000;
 	regs->cr0 = e->cr0;

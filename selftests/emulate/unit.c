@@ -141,7 +141,7 @@ static void reset(enum env env)
 	emu.regs = &regs;
 }
 
-#define BYTES(...) (const u8[15]){ __VA_ARGS__ }
+#define BYTES(...) ((const u8[15]){ __VA_ARGS__ })
 
 static int start(const u8 *bytes)
 {
@@ -278,6 +278,23 @@ static bool test_exit_lengths(void)
 	ok &= hull_insn_length_of(HULL_OP_INTO, HULL_MODE_32, BYTES(0xce), 1) == 1;
 	ok &= hull_insn_length_of(HULL_OP_INTO, HULL_MODE_64, BYTES(0xce), 1) == -EINVAL;
 	return ok;
+}
+
+static bool test_modes(void)
+{
+	reset(REAL);
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_16);
+	regs.seg[HULL_CS].attr |= HULL_SEG_DB;
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_32);
+	regs.cr0 = EMU_CR0_PE;
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_32);
+	regs.rflags |= FLAG_VM;
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_16);
+	reset(LONG);
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_64);
+	regs.efer = 0;
+	CHECK(hull_emu_mode(&regs) == HULL_MODE_16);
+	return true;
 }
 
 static bool test_decode_errors(void)
@@ -486,6 +503,20 @@ static bool test_batches(void)
 	return true;
 }
 
+/* The fault comes at the right element, after the ones before it. */
+static bool test_batch_limit(void)
+{
+	reset(PROT32);
+	regs.seg[HULL_ES].limit = 0x3007;
+	regs.gpr[HULL_RDI] = 0x3000;
+	regs.gpr[HULL_RAX] = 0x11223344;
+	regs.gpr[HULL_RCX] = 4;
+	CHECK(execute(BYTES(0xf3, 0xab)) == HULL_EMU_FAULT && emu.fault.vector == VECTOR_GP);
+	CHECK(regs.gpr[HULL_RCX] == 2 && regs.gpr[HULL_RDI] == 0x3008 && regs.rip == RIP);
+	CHECK(memory[0x3007] == 0x11 && !memory[0x3008]);
+	return true;
+}
+
 static bool test_refused_batches(void)
 {
 	reset(LONG);
@@ -671,6 +702,7 @@ static const struct {
 	bool (*run)(void);
 } tests[] = {
 	{ "unit: length of every instruction that exits", test_exit_lengths },
+	{ "unit: width of the code", test_modes },
 	{ "unit: decoder errors", test_decode_errors },
 	{ "unit: operands of exits", test_operands_of_exits },
 	{ "unit: segment limits", test_segment_limits },
@@ -680,6 +712,7 @@ static const struct {
 	{ "unit: write across pages", test_page_crossing_write },
 	{ "unit: INS checks memory before the port", test_ins_checks_memory_first },
 	{ "unit: batches", test_batches },
+	{ "unit: limit inside a batch", test_batch_limit },
 	{ "unit: refused batches", test_refused_batches },
 	{ "unit: overlapping MOVS", test_overlap },
 	{ "unit: address wrap", test_address_wrap },
