@@ -317,6 +317,11 @@ static int step_begin(struct hull_vcpu *vcpu, void *data, size_t len)
 	int ret;
 
 	ret = route(vcpu, &consumer, &posted);
+	if (unlikely(ret < 0 && ring->resumed)) {
+		/* The ranges have changed meanwhile, and it is too late for another form. */
+		take_answer(ring, NULL, data, len);
+		return 0;
+	}
 	if (ret) {
 		access_done(ring);
 		return ret < 0 ? ret : 0;
@@ -411,11 +416,13 @@ int hull_ring_access(struct hull_vcpu *vcpu, const struct hull_request *request)
 	if (request->write && request->count == 1)
 		memcpy(&ring->value, request->data, request->size);
 	ring->pending = true;
+	ring->resumed = false;
 	return go_on(vcpu, request->data, request->size * request->count);
 }
 
 int hull_ring_finish(struct hull_vcpu *vcpu, void *data, size_t len)
 {
+	vcpu->ring.resumed = true;
 	return go_on(vcpu, data, len);
 }
 

@@ -64,6 +64,7 @@ struct hull_channel_kernel {
  * @published: it is in the mailbox of @waiting, or the own one; else it waits for room in a posted
  *             ring or comes from another machine (hull_ring_set_pending()) and is to be routed
  * @reported: HULL_EXIT_CONSUMER was returned for it
+ * @resumed: hull_ring_access() has returned, with more to do
  * @generation: of @waiting when it was published or found full
  * @waiting: consumer whose answer or room is awaited (a reference), NULL: none or own
  * @request: the access in flight; @request.data is used for strings written only
@@ -78,6 +79,7 @@ struct hull_ring_vcpu {
 	bool pending;
 	bool published;
 	bool reported;
+	bool resumed;
 	u32 generation;
 	struct hull_consumer *waiting;
 	struct hull_request request;
@@ -151,8 +153,8 @@ int hull_ring_access(struct hull_vcpu *vcpu, const struct hull_request *request)
 /*
  * hull_ring_finish - at the start of HULL_RUN, or after a wait: is the access in flight answered?
  * @data: where the answer goes, or NULL to drop it; @len: its size
- * Returns 0: answered, or nothing is in flight; HULL_PUBLISH, -EINTR, -ENOMEM as above; -ENOENT and
- * -E2BIG: the ranges have changed so that it cannot be delivered as it is, nothing is in flight.
+ * Returns 0: answered, or nothing is in flight; HULL_PUBLISH, -EINTR, -ENOMEM as above. When the
+ * ranges have changed so that it cannot be delivered as it is, the answer is all bits set.
  */
 int hull_ring_finish(struct hull_vcpu *vcpu, void *data, size_t len);
 
