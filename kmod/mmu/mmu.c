@@ -36,6 +36,7 @@ int hull_mmu_init(struct hull_vm *vm)
 	INIT_LIST_HEAD(&mmu->freed);
 	/* From 1, for a vCPU that has never flushed says 0. */
 	atomic64_set(&mmu->generation, 1);
+	mmu->due = 1;
 	mmu->levels = table_levels();
 	mmu->table = hull_table_alloc();
 	if (!mmu->table)

@@ -29,8 +29,10 @@ struct hull_table;
  *        included; constant
  * @levels: of the tables: the CPU's own number, for nested tables have the host's depth; constant
  * @table: the root table; constant
- * @generation: TLB generation, from 1: grows with each flush. hull_mmu_flush() first (entries have
- *              changed) sets HULL_REQ_FLUSH on all vCPUs, then bumps this, then kicks
+ * @generation: TLB generation, from 1: grows when a flush begins, after entries have changed and
+ *              before vCPUs are asked
+ * @due: generation that each entry must have flushed for: follows @generation when a flush ends;
+ *       written under @lock, read anywhere
  * @changes: permissions taken away so far; under @lock
  * @completed: value of @changes that flushes which have ended cover; under @lock
  * @freed: tables unlinked and not yet flushed from all vCPUs; under @lock
@@ -45,6 +47,7 @@ struct hull_mmu {
 	int levels;
 	struct hull_table *table;
 	atomic64_t generation;
+	u64 due;
 	u64 changes;
 	u64 completed;
 	struct list_head freed;
@@ -133,12 +136,27 @@ static inline bool hull_mmu_flush_needed(const struct hull_mmu *mmu)
 }
 
 /*
- * Have all vCPUs flush, bump the generation, wait until none is in the guest with older entries,
- * free the tables that were unlinked before. No spinlock held, interrupts on; does not sleep.
+ * Have all vCPUs flush, wait until none is in the guest with older entries, free the tables that
+ * were unlinked before. No spinlock held, interrupts on; does not sleep.
  */
 void hull_mmu_flush(struct hull_vm *vm);
 /* The same, if changes are pending at all. */
 void hull_mmu_flush_pending(struct hull_vm *vm);
+
+/*
+ * For the backend, before each entry, in this order: due = hull_mmu_due(); take HULL_REQ_FLUSH; if
+ * taken (or the tag is not ours on this CPU): seen = hull_mmu_generation(), flush,
+ * hull_mmu_flushed(seen); in check mode hull_check_entry(due). Why: tlb.c.
+ */
+static inline u64 hull_mmu_due(const struct hull_mmu *mmu)
+{
+	return READ_ONCE(mmu->due);
+}
+
+static inline u64 hull_mmu_generation(const struct hull_mmu *mmu)
+{
+	return atomic64_read(&mmu->generation);
+}
 
 /*
  * The backend tells that it flushed this vCPU's TLB tag @tag on this CPU; @generation was read
@@ -154,10 +172,10 @@ static inline void hull_mmu_flushed(struct hull_mmu_vcpu *mmu, u64 generation, i
 /* The oracle (check.c). Only called when hull_check. */
 extern bool hull_check;
 /*
- * (a) In the window before entry, interrupts off. @generation was read before the requests were
- * looked at. False: the tag may hold stale entries.
+ * (a) In the window before entry, interrupts off. @due was read before the requests were looked at.
+ * False: the tag may hold stale entries.
  */
-bool hull_check_entry(struct hull_vcpu *vcpu, u64 generation, int cpu, u32 tag);
+bool hull_check_entry(struct hull_vcpu *vcpu, u64 due, int cpu, u32 tag);
 /*
  * (d) Walk all tables against the regions and, in the creator's address space, against its page
  * tables; returns the number of violations. Sleeps; no locks.
