@@ -24,6 +24,7 @@ enum hull_exit_kind {
 	HULL_X_XSETBV,
 	HULL_X_CACHE,		/* INVD, WBINVD: nothing to do but step over it */
 	HULL_X_INVLPG,
+	HULL_X_MACHINE_CHECK,	/* the host's */
 	HULL_X_EXCEPTION,	/* vector, error_code, info[1]: CR2 */
 	HULL_X_UD,		/* an instruction that guests do not have: inject #UD */
 	HULL_X_GP,
@@ -78,6 +79,7 @@ struct hull_exit {
 struct hull_backend {
 	const char *name;
 	u32 id;					/* HULL_BACKEND_* */
+	u32 hypercall_op;			/* enum hull_op: VMMCALL or VMCALL */
 
 	/* Can this machine? 0, or -errno after one clear line in the log. */
 	int (*probe)(void);
@@ -103,8 +105,8 @@ struct hull_backend {
 	void (*set_tsc_offset)(struct hull_vcpu *vcpu, u64 offset);
 	int (*cpl)(struct hull_vcpu *vcpu);
 
-	/* Length of the instruction at RIP that caused @exit, or -errno; see exit.c. */
-	int (*dump)(struct hull_vcpu *vcpu);	/* readable dump to the log, rate limited by caller */
+	/* Everything about the vCPU's hardware state to the kernel log. */
+	void (*dump)(struct hull_vcpu *vcpu);
 };
 
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */

@@ -5,6 +5,8 @@
 #ifndef HULL_EVENT_H
 #define HULL_EVENT_H
 
+#include <linux/atomic.h>
+
 #include "types.h"
 
 /* Exception vectors are the kernel's X86_TRAP_* (asm/trapnr.h). */
@@ -22,7 +24,9 @@
  * @nmi_pending: NMIs that wait (at most 2, as hardware latches one while one is handled)
  * @nmi_masked: until IRET
  * @shadow: no interrupt before the next instruction (STI, MOV SS)
- * @window: the backend was asked to report when an interrupt or NMI can be taken
+ * @startup: INIT and SIPI that wait, HULL_STARTUP_* bits; atomic
+ * @sipi_vector: of the latest SIPI
+ * @triple_fault: an exception could not be delivered: the guest shuts down
  */
 struct hull_event {
 	bool exception;
@@ -36,16 +40,62 @@ struct hull_event {
 	atomic_t nmi_pending;
 	bool nmi_masked;
 	bool shadow;
-	bool window;
+	unsigned long startup;
+	u8 sipi_vector;
+	bool triple_fault;
 };
+
+#define HULL_STARTUP_INIT	0
+#define HULL_STARTUP_SIPI	1
+
+enum hull_injection_kind {
+	HULL_INJECTION_NONE,
+	HULL_INJECTION_EXCEPTION,
+	HULL_INJECTION_INTERRUPT,
+	HULL_INJECTION_NMI,
+};
+
+/**
+ * struct hull_injection - what to deliver with the next entry
+ * @kind: enum hull_injection_kind
+ * @vector: exception or interrupt
+ * @has_error: exception pushes @error_code
+ * @error_code: of the exception
+ * @window: more waits: exit as soon as the guest can take an interrupt
+ */
+struct hull_injection {
+	u32 kind;
+	u8 vector;
+	bool has_error;
+	bool window;
+	u32 error_code;
+};
+
+/*
+ * hull_event_select - the next event by priority: exception, NMI, interrupt.
+ * @interruptible: RFLAGS.IF is set and there is no interrupt shadow
+ * In the window or outside; the vCPU thread. The backend delivers it with the next entry. An
+ * exception or interrupt stays queued until the backend saw it delivered.
+ */
+void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_injection *next);
+
+/* Is there something that ends HLT? @interrupts: RFLAGS.IF. Any time in the vCPU thread. */
+bool hull_event_wakes(struct hull_vcpu *vcpu, bool interrupts);
 
 /* Queue an exception. Combines with a pending one into #DF or a triple fault as the manuals say. */
 void hull_inject_exception(struct hull_vcpu *vcpu, u8 vector);
 void hull_inject_exception_error(struct hull_vcpu *vcpu, u8 vector, u32 error_code);
 void hull_inject_page_fault(struct hull_vcpu *vcpu, u64 address, u32 error_code);
 
+/* After an instruction executed in software with RFLAGS.TF set. */
+void hull_inject_single_step(struct hull_vcpu *vcpu);
+
 /* Any context. */
 void hull_inject_nmi(struct hull_vcpu *vcpu);
+void hull_inject_init(struct hull_vcpu *vcpu);
+void hull_inject_sipi(struct hull_vcpu *vcpu, u8 vector);
+
+void hull_event_reset(struct hull_vcpu *vcpu);
 
 static inline void hull_inject_gp(struct hull_vcpu *vcpu)
 {

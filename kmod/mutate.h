@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Defects built in on purpose, one at a time (make ... MUTATE=NO_FLUSH gives
- * -DHULL_MUTATE_NO_FLUSH), to show that the check mode finds them. Constants, so that the code that
+ * Defects built in on purpose, one at a time (scripts/build-module --mutation NAME), to show that
+ * the tests and the check mode find them. Constants, so that the code that
  * uses them is compiled in every build and costs nothing in a normal one.
  */
 #ifndef HULL_MUTATE_H
@@ -26,6 +26,20 @@
 #define hull_mutate_no_unmap	1
 #else
 #define hull_mutate_no_unmap	0
+#endif
+
+/* The VMCB lets guests execute VMRUN. */
+#ifdef HULL_MUTATE_BAD_VMCB
+#define hull_mutate_bad_vmcb	1
+#else
+#define hull_mutate_bad_vmcb	0
+#endif
+
+/* The guest's debug registers stay loaded after the window. */
+#ifdef HULL_MUTATE_LEAK_REG
+#define hull_mutate_leak_reg	1
+#else
+#define hull_mutate_leak_reg	0
 #endif
 
 #endif

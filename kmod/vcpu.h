@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/rcuwait.h>
 #include <linux/smp.h>
+#include <asm/processor-flags.h>
 
 #include "types.h"
 #include "vm.h"
@@ -20,6 +21,7 @@
 #include "event.h"
 #include "ring.h"
 #include "emulate/emulate.h"
+#include "exit.h"
 
 /* vcpu->requests: bit numbers */
 #define HULL_REQ_FLUSH		0	/* TLB entries of this VM may be stale */
@@ -73,8 +75,16 @@ struct hull_vcpu {
 	struct hull_mmu_vcpu mmu;
 	struct hull_ring_vcpu ring;	/* own channel, request in flight */
 	struct hull_emu emu;		/* instruction being executed in software */
+	struct hull_emu_regs emu_regs;	/* what it works on */
+	int emu_next;			/* what to return while it is suspended */
+	u8 scratch[HULL_PAYLOAD_SIZE];	/* answers on their way to the emulator */
+	u64 last_exit_code;
 	struct hull_fpu_state *fpu;
 	struct hull_msr_state *msr;	/* MSRs kept by msr.c */
+	unsigned long host_debug[4];	/* host's DR0-DR3 while the guest's are loaded */
+	bool debug_loaded;
+	bool state_set;		/* by user space, and not entered since: to be checked */
+	struct hull_continuation pending; /* exit begun and not finished, see exit.h */
 
 	struct mutex mutex;
 	struct rcuwait wait;
@@ -82,6 +92,7 @@ struct hull_vcpu {
 	struct hull_run *run;
 	struct hull_stats stats;
 
+	struct task_struct *task;	/* that is in HULL_RUN, for comparison only */
 	void *arch;			/* the backend's part */
 };
 
@@ -116,6 +127,16 @@ int hull_vcpu_end(struct hull_vcpu *vcpu, u32 reason, u64 code, u64 info1, u64 i
 static inline void hull_count(struct hull_vcpu *vcpu, enum hull_stat stat)
 {
 	vcpu->stats.value[stat]++;
+}
+
+/* The vCPU's paging mode, for hull_walk(). Outside the window. */
+static inline void hull_vcpu_paging(struct hull_vcpu *vcpu, struct hull_paging *paging)
+{
+	paging->cr0 = vcpu->control.cr0;
+	paging->cr3 = vcpu->control.cr3;
+	paging->cr4 = vcpu->control.cr4;
+	paging->efer = vcpu->control.efer;
+	paging->ac = vcpu->gprs.rflags & X86_EFLAGS_AC;
 }
 
 struct hull_vcpu *hull_vcpu_create(struct hull_vm *vm, u32 id);

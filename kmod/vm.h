@@ -36,6 +36,7 @@ struct hull_range_table;
  * @nr_vcpus: entries in @vcpus, under @lock
  * @flags: HULL_VM_*; constant
  * @paging: HULL_PAGING_NESTED or HULL_PAGING_SHADOW; constant
+ * @tsc_offset: TSC offset of new vCPUs; constant
  * @end_reason: HULL_END_* once the VM cannot go on (cmpxchg from 0), the first reason stays
  * @end: details of @end_reason, written by the vCPU whose cmpxchg won before @end_published
  * @end_published: @end can be read (release/acquire)
@@ -56,6 +57,7 @@ struct hull_vm {
 	unsigned int nr_vcpus;
 	u32 flags;
 	u32 paging;
+	u64 tsc_offset;
 	u32 end_reason;
 	struct hull_run end;
 	bool end_published;
@@ -72,7 +74,7 @@ static inline struct hull_vcpu *hull_vm_vcpu(struct hull_vm *vm, unsigned int id
 	for ((id) = 0; (id) < HULL_MAX_VCPUS; (id)++)			\
 		if (!((vcpu) = hull_vm_vcpu(vm, id))) {} else
 
-struct hull_vm *hull_vm_create(const struct hull_create_vm *args);
+int hull_vm_create_fd(const struct hull_create_vm *args);
 void hull_vm_get(struct hull_vm *vm);
 void hull_vm_put(struct hull_vm *vm);
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between supported kernels, and nothing else: included before everything, in C and
+ * assembly. Each shim names the kernel that made it unnecessary for what comes before; it can be
+ * deleted when older kernels are dropped.
+ */
+#ifndef HULL_COMPAT_H
+#define HULL_COMPAT_H
+
+#define pr_fmt(fmt) "hull: " fmt
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "hull needs Linux 6.1 or newer"
+#endif
+
+#ifndef __ASSEMBLY__
+
+#include <linux/entry-kvm.h>
+#include <linux/percpu.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+
+/* Work that must be done before a guest is entered: signals, rescheduling, task work. */
+static inline bool hull_work_pending(void)
+{
+	return __xfer_to_guest_mode_work_pending();
+}
+
+static inline int hull_handle_work(void)
+{
+	return xfer_to_guest_mode_handle_work(NULL);
+}
+
+/* Mitigation VMSCAPE: predictors are flushed on the next return to user space. */
+static inline void hull_ibpb_exit_to_user(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+}
+
+/* 6.8: a signal of an eventfd always adds 1. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/eventfd.h>
+#define eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+/* 6.13: the callback is an argument. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#include <linux/hrtimer.h>
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
+/* 6.5: before, get_user_pages() honoured NUMA hinting faults by itself. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define FOLL_HONOR_NUMA_FAULT	0
+#endif
+
+#else /* __ASSEMBLY__ */
+
+#include <asm/alternative.h>
+#include <asm/nospec-branch.h>
+#include <asm/segment.h>
+
+/*
+ * Mitigations of the entry code. The kernel's macros for KVM change between versions and use symbols
+ * that are open to KVM only: these are our own, with the kernel's feature bits and thunks.
+ */
+
+/* 6.9: CONFIG_CPU_* became CONFIG_MITIGATION_*. */
+.macro HULL_UNTRAIN_RET
+#if defined(CONFIG_CPU_UNRET_ENTRY) || defined(CONFIG_MITIGATION_UNRET_ENTRY)
+	ALTERNATIVE_2 "", "call entry_untrain_ret", X86_FEATURE_UNRET, \
+		      "call srso_alias_untrain_ret", X86_FEATURE_SRSO_ALIAS
+#endif
+.endm
+
+.macro HULL_FILL_RETURN_BUFFER reg
+	FILL_RETURN_BUFFER \reg, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
+.endm
+
+/* VERW of any writable data segment clears the buffers on CPUs that need it. */
+.macro HULL_CLEAR_CPU_BUFFERS
+	ALTERNATIVE "jmp .Lskip_verw_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw hull_verw_selector(%rip)
+.Lskip_verw_\@:
+.endm
+
+#endif /* __ASSEMBLY__ */
+#endif

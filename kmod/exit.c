@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exits that closed the window: the common switch over what the vendor decoded. Each case is done
+ * here, injected as the fault the manuals name, published to the launcher, or ends the VM.
+ *
+ * The vCPU thread, outside the window, the vCPU's mutex held. May sleep.
+ */
+#include <linux/ratelimit.h>
+#include <asm/debugreg.h>
+#include <uapi/linux/kvm_para.h>
+#include <asm/trapnr.h>
+
+#include "backend.h"
+#include "cpuid.h"
+#include "exit.h"
+#include "irqchip/irqchip.h"
+#include "mem/gpa.h"
+#include "mmu/mmu.h"
+#include "msr.h"
+#include "ring.h"
+#include "state.h"
+#include "vcpu.h"
+
+/* MOV DR faults. */
+#define DR7_GENERAL_DETECT	BIT(13)
+
+void hull_inject_single_step(struct hull_vcpu *vcpu)
+{
+	vcpu->debug.dr6 |= DR_STEP;
+	hull_inject_exception(vcpu, X86_TRAP_DB);
+}
+
+void hull_skip_to(struct hull_vcpu *vcpu, u64 rip)
+{
+	vcpu->gprs.rip = rip;
+	vcpu->event.shadow = false;
+	if (unlikely(vcpu->gprs.rflags & X86_EFLAGS_TF))
+		hull_inject_single_step(vcpu);
+	vcpu->gprs.rflags &= ~X86_EFLAGS_RF;
+}
+
+static int skip(struct hull_vcpu *vcpu)
+{
+	hull_skip_to(vcpu, hull_insn_next_rip(vcpu));
+	return HULL_RESUME;
+}
+
+/* Verify @op at RIP; the rest of the handler runs only for 0. */
+#define EXPECT(vcpu, op) ({						\
+	int err_ = hull_insn_expect(vcpu, op);				\
+	if (err_)							\
+		return err_ < 0 ? err_ : HULL_RESUME;			\
+})
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+/* IN writes AL, AX or EAX; the latter clears the upper half as any 32-bit result does. */
+static void port_result(struct hull_vcpu *vcpu, u8 size, u32 value)
+{
+	u64 *rax = &vcpu->gprs.gpr[HULL_GPR_RAX];
+
+	switch (size) {
+	case 1:
+		*rax = (*rax & ~0xffULL) | (u8)value;
+		break;
+	case 2:
+		*rax = (*rax & ~0xffffULL) | (u16)value;
+		break;
+	default:
+		*rax = value;
+	}
+}
+
+static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	u32 value = vcpu->gprs.gpr[HULL_GPR_RAX];
+	struct hull_request request = {
+		.space = HULL_SPACE_PORT, .write = exit->write, .size = exit->size, .count = 1,
+		.address = exit->port, .data = &value,
+	};
+	int next;
+
+	if (exit->string)
+		return hull_emulate(vcpu);
+	if (!exit->write)
+		value = 0;
+	next = hull_ring_access(vcpu, &request);
+	if (next) {
+		vcpu->pending = (struct hull_continuation) {
+			.kind = HULL_CONT_PORT, .size = exit->size, .write = exit->write,
+			.next_rip = exit->next_rip,
+		};
+		return next;
+	}
+	if (!exit->write)
+		port_result(vcpu, exit->size, value);
+	hull_skip_to(vcpu, exit->next_rip);
+	return HULL_RESUME;
+}
+
+static int finish_port(struct hull_vcpu *vcpu)
+{
+	u8 size = vcpu->pending.size;
+	u64 value = 0;
+	int ret;
+
+	ret = vcpu->pending.write ? hull_ring_finish(vcpu, NULL, 0) :
+				    hull_ring_finish(vcpu, &value, size);
+	if (ret)
+		return ret;
+	if (!vcpu->pending.write)
+		port_result(vcpu, size, value);
+	hull_skip_to(vcpu, vcpu->pending.next_rip);
+	vcpu->pending.kind = HULL_CONT_NONE;
+	return HULL_RESUME;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	int ret = hull_mmu_fault(vcpu, exit->gpa, exit->access);
+
+	if (ret == HULL_FAULT_MAPPED)
+		return HULL_RESUME;
+	if (ret == HULL_FAULT_MMIO) {
+		/* Code in a hole, or page tables in one: there is nothing to execute. */
+		if (exit->access & HULL_ACCESS_FETCH)
+			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],
+					     exit->info[1]);
+		return hull_emulate(vcpu);
+	}
+	if (ret == -EINTR || ret == -ENOMEM)
+		return ret;
+	return hull_vcpu_end(vcpu, HULL_END_NO_MEMORY, exit->code, -ret, exit->gpa);
+}
+
+/* ---- CPUID, MSRs, hypercalls ---------------------------------------------------------------- */
+
+static int exit_cpuid(struct hull_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->gprs.gpr;
+
+	EXPECT(vcpu, HULL_OP_CPUID);
+	hull_cpuid_execute(vcpu, &gpr[HULL_GPR_RAX], gpr, vcpu->control.cr4);
+	return skip(vcpu);
+}
+
+static int exit_msr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	u64 *gpr = vcpu->gprs.gpr;
+	u32 index = gpr[HULL_GPR_RCX];
+	u64 value;
+	int err;
+
+	EXPECT(vcpu, exit->write ? HULL_OP_WRMSR : HULL_OP_RDMSR);
+	if (exit->write) {
+		value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
+		err = hull_msr_write(vcpu, index, value, false);
+	} else {
+		err = hull_msr_read(vcpu, index, &value, false);
+	}
+	if (err) {
+		hull_inject_gp(vcpu);
+		return HULL_RESUME;
+	}
+	if (!exit->write) {
+		gpr[HULL_GPR_RAX] = (u32)value;
+		gpr[HULL_GPR_RDX] = value >> 32;
+	}
+	return skip(vcpu);
+}
+
+bool hull_hypercall(struct hull_vcpu *vcpu, u64 number, u64 *result)
+{
+	if (number != KVM_HC_VAPIC_POLL_IRQ)
+		return false;
+	*result = 0;
+	return true;
+}
+
+static int exit_hypercall(struct hull_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->gprs.gpr;
+	u64 result = 0;
+	struct hull_request request = {
+		.space = HULL_SPACE_HYPERCALL, .size = 8, .count = 1,
+		.address = gpr[HULL_GPR_RAX], .data = &result,
+		.args = { gpr[HULL_GPR_RBX], gpr[HULL_GPR_RCX], gpr[HULL_GPR_RDX],
+			  gpr[HULL_GPR_RSI] },
+	};
+	int next;
+
+	EXPECT(vcpu, hull_backend->hypercall_op);
+	if (hull_backend->cpl(vcpu)) {
+		gpr[HULL_GPR_RAX] = -KVM_EPERM;
+		return skip(vcpu);
+	}
+	if (!hull_hypercall(vcpu, request.address, &result)) {
+		next = hull_ring_access(vcpu, &request);
+		if (next == -ENOENT) {
+			result = -KVM_ENOSYS;
+		} else if (next) {
+			vcpu->pending = (struct hull_continuation) {
+				.kind = HULL_CONT_HYPERCALL,
+				.next_rip = hull_insn_next_rip(vcpu),
+			};
+			return next;
+		}
+	}
+	gpr[HULL_GPR_RAX] = result;
+	return skip(vcpu);
+}
+
+static int finish_hypercall(struct hull_vcpu *vcpu)
+{
+	u64 value = 0;
+	int ret = hull_ring_finish(vcpu, &value, sizeof(value));
+
+	if (ret)
+		return ret;
+	vcpu->gprs.gpr[HULL_GPR_RAX] = value;
+	hull_skip_to(vcpu, vcpu->pending.next_rip);
+	vcpu->pending.kind = HULL_CONT_NONE;
+	return HULL_RESUME;
+}
+
+static int exit_hlt(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	if (exit->next_rip) {
+		hull_skip_to(vcpu, exit->next_rip);
+	} else {
+		EXPECT(vcpu, HULL_OP_HLT);
+		skip(vcpu);
+	}
+	vcpu->run_state = HULL_STATE_HALTED;
+	return HULL_RESUME;
+}
+
+/* ---- control and debug registers ------------------------------------------------------------ */
+
+/* Operand of LMSW and target of SMSW in a register; memory forms are not executed. */
+static int move_to_cr(struct hull_vcpu *vcpu, u8 cr, u64 value)
+{
+	switch (cr) {
+	case 0:
+		return hull_set_cr0(vcpu, value);
+	case 4:
+		return hull_set_cr4(vcpu, value);
+	case 8:
+		if (value > 15)
+			return -EINVAL;
+		if (vcpu->lapic)
+			hull_lapic_set_cr8(vcpu, value);
+		vcpu->control.cr8 = value;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static u64 move_from_cr(struct hull_vcpu *vcpu, u8 cr)
+{
+	switch (cr) {
+	case 0:
+		return vcpu->control.cr0;
+	case 4:
+		return vcpu->control.cr4;
+	case 8:
+		return vcpu->lapic ? hull_lapic_get_cr8(vcpu) : vcpu->control.cr8;
+	default:
+		return 0;
+	}
+}
+
+#define LMSW_BITS	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS)
+
+static int exit_cr(struct hull_vcpu *vcpu)
+{
+	const struct hull_insn *insn = &vcpu->emu.insn;
+	u64 *gpr = vcpu->gprs.gpr;
+	bool is_long = false;
+	u64 value;
+	int err;
+
+	err = hull_insn_fetch(vcpu);
+	if (err)
+		return err < 0 ? err : HULL_RESUME;
+	is_long = insn->mode == HULL_MODE_64;
+	switch (insn->op) {
+	case HULL_OP_MOV_TO_CR:
+		value = gpr[insn->rm];
+		err = move_to_cr(vcpu, insn->reg, is_long ? value : (u32)value);
+		break;
+	case HULL_OP_MOV_FROM_CR:
+		value = move_from_cr(vcpu, insn->reg);
+		gpr[insn->rm] = is_long ? value : (u32)value;
+		break;
+	case HULL_OP_CLTS:
+		err = hull_set_cr0(vcpu, vcpu->control.cr0 & ~(u64)X86_CR0_TS);
+		break;
+	case HULL_OP_LMSW:
+		if (insn->has_mem)
+			return hull_vcpu_end(vcpu, HULL_END_EMULATION, vcpu->last_exit_code, 0, 0);
+		/* LMSW sets PE and cannot clear it. */
+		value = (gpr[insn->rm] & LMSW_BITS) | (vcpu->control.cr0 & X86_CR0_PE);
+		err = hull_set_cr0(vcpu, (vcpu->control.cr0 & ~(u64)LMSW_BITS) | value);
+		break;
+	case HULL_OP_SMSW:
+		if (insn->has_mem)
+			return hull_vcpu_end(vcpu, HULL_END_EMULATION, vcpu->last_exit_code, 0, 0);
+		value = vcpu->control.cr0;
+		if (insn->opsize == 2)
+			value = (gpr[insn->rm] & ~0xffffULL) | (u16)value;
+		gpr[insn->rm] = value;
+		break;
+	default:
+		return HULL_RESUME;
+	}
+	if (err) {
+		hull_inject_gp(vcpu);
+		return HULL_RESUME;
+	}
+	return skip(vcpu);
+}
+
+static int exit_dr(struct hull_vcpu *vcpu)
+{
+	const struct hull_insn *insn = &vcpu->emu.insn;
+	struct hull_debug *debug = &vcpu->debug;
+	u64 *gpr = vcpu->gprs.gpr;
+	bool write;
+	u64 *dr, value;
+	int err;
+
+	err = hull_insn_fetch(vcpu);
+	if (err)
+		return err < 0 ? err : HULL_RESUME;
+	if (insn->op != HULL_OP_MOV_TO_DR && insn->op != HULL_OP_MOV_FROM_DR)
+		return HULL_RESUME;
+	write = insn->op == HULL_OP_MOV_TO_DR;
+	if (debug->dr7 & DR7_GENERAL_DETECT) {
+		debug->dr6 |= BIT(13);
+		hull_inject_exception(vcpu, X86_TRAP_DB);
+		return HULL_RESUME;
+	}
+	if ((insn->reg == 4 || insn->reg == 5) && (vcpu->control.cr4 & X86_CR4_DE)) {
+		hull_inject_ud(vcpu);
+		return HULL_RESUME;
+	}
+	dr = insn->reg < 4 ? &debug->dr[insn->reg] : (insn->reg & 1) ? &debug->dr7 : &debug->dr6;
+	if (!write) {
+		gpr[insn->rm] = insn->mode == HULL_MODE_64 ? *dr : (u32)*dr;
+		return skip(vcpu);
+	}
+	value = insn->mode == HULL_MODE_64 ? gpr[insn->rm] : (u32)gpr[insn->rm];
+	if (dr == &debug->dr6 || dr == &debug->dr7) {
+		if (value >> 32) {
+			hull_inject_gp(vcpu);
+			return HULL_RESUME;
+		}
+		if (dr == &debug->dr6)
+			value = (value & 0xe00fULL) | DR6_RESERVED;
+		else
+			value = (value & ~0xd000ULL) | HULL_DR7_FIXED;
+	}
+	*dr = value;
+	return skip(vcpu);
+}
+
+static int exit_xsetbv(struct hull_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->gprs.gpr;
+	u64 value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
+
+	EXPECT(vcpu, HULL_OP_XSETBV);
+	if (!(vcpu->control.cr4 & X86_CR4_OSXSAVE)) {
+		hull_inject_ud(vcpu);
+		return HULL_RESUME;
+	}
+	if (hull_backend->cpl(vcpu) || (u32)gpr[HULL_GPR_RCX] || hull_set_xcr0(vcpu, value)) {
+		hull_inject_gp(vcpu);
+		return HULL_RESUME;
+	}
+	return skip(vcpu);
+}
+
+/* INVD must not drop the host's cache lines, and no guest has memory that needs WBINVD. */
+static int exit_cache(struct hull_vcpu *vcpu)
+{
+	int err = hull_insn_fetch(vcpu);
+
+	if (err)
+		return err < 0 ? err : HULL_RESUME;
+	if (vcpu->emu.insn.op != HULL_OP_INVD && vcpu->emu.insn.op != HULL_OP_WBINVD)
+		return HULL_RESUME;
+	return skip(vcpu);
+}
+
+static int exit_exception(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	/* Intercepted only to break endless delivery: hand it on. */
+	if (exit->vector == X86_TRAP_AC)
+		hull_inject_exception_error(vcpu, exit->vector, exit->error_code);
+	else
+		hull_inject_exception(vcpu, exit->vector);
+	return HULL_RESUME;
+}
+
+static int exit_unknown(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 reason)
+{
+	pr_warn_ratelimited("vm of pid %d: exit %#llx (%#llx, %#llx) at %#llx ends the VM\n",
+			    task_tgid_nr(current), exit->code, exit->info[0], exit->info[1],
+			    vcpu->gprs.rip);
+	return hull_vcpu_end(vcpu, reason, exit->code, exit->info[0], exit->info[1]);
+}
+
+int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	vcpu->last_exit_code = exit->code;
+	switch (exit->kind) {
+	case HULL_X_NONE:
+	case HULL_X_PAUSE:
+	case HULL_X_INIT:
+		return HULL_RESUME;
+	case HULL_X_PORT:
+		return exit_port(vcpu, exit);
+	case HULL_X_MEMORY:
+		return exit_memory(vcpu, exit);
+	case HULL_X_MSR:
+		return exit_msr(vcpu, exit);
+	case HULL_X_CPUID:
+		return exit_cpuid(vcpu);
+	case HULL_X_HYPERCALL:
+		return exit_hypercall(vcpu);
+	case HULL_X_HLT:
+		return exit_hlt(vcpu, exit);
+	case HULL_X_CR:
+		return exit_cr(vcpu);
+	case HULL_X_DR:
+		return exit_dr(vcpu);
+	case HULL_X_XSETBV:
+		return exit_xsetbv(vcpu);
+	case HULL_X_CACHE:
+		return exit_cache(vcpu);
+	case HULL_X_MACHINE_CHECK:
+		/* Taken by the guest's exit: hand it to the host's handler. */
+		asm volatile("int $18");
+		return HULL_RESUME;
+	case HULL_X_EXCEPTION:
+		return exit_exception(vcpu, exit);
+	case HULL_X_UD:
+		hull_inject_ud(vcpu);
+		return HULL_RESUME;
+	case HULL_X_GP:
+		hull_inject_gp(vcpu);
+		return HULL_RESUME;
+	case HULL_X_TRIPLE_FAULT:
+		return hull_vcpu_end(vcpu, HULL_END_TRIPLE_FAULT, exit->code, exit->info[0],
+				     exit->info[1]);
+	case HULL_X_BAD_STATE:
+		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, exit->code, exit->info[0],
+				     exit->info[1]);
+	case HULL_X_TASK_SWITCH:
+		return exit_unknown(vcpu, exit, HULL_END_EMULATION);
+	case HULL_X_CHECK_FAILED:
+		return hull_vcpu_end(vcpu, HULL_END_INTERNAL, exit->code, exit->info[0],
+				     exit->info[1]);
+	default:
+		return exit_unknown(vcpu, exit, HULL_END_UNKNOWN_EXIT);
+	}
+}
+
+int hull_exit_finish(struct hull_vcpu *vcpu)
+{
+	switch (vcpu->pending.kind) {
+	case HULL_CONT_PORT:
+		return finish_port(vcpu);
+	case HULL_CONT_HYPERCALL:
+		return finish_hypercall(vcpu);
+	case HULL_CONT_EMULATE:
+		return hull_emulate_finish(vcpu);
+	default:
+		return HULL_RESUME;
+	}
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Fast handlers: shared by the vendors' inner loops, inside the window. No sleep, no sleeping
+ * lock, no user access but a non-faulting read.
+ */
+#ifndef HULL_FAST_H
+#define HULL_FAST_H
+
+#include <linux/rcupdate.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include <asm/msr-index.h>
+#include <asm/pgtable_types.h>
+
+#include "irqchip/irqchip.h"
+#include "mem/region.h"
+#include "ring.h"
+#include "vcpu.h"
+
+/* User address of @gpa, or 0. The window is an RCU read-side section: interrupts are off. */
+static __always_inline unsigned long hull_fast_hva(struct hull_vcpu *vcpu, gpa_t gpa)
+{
+	const struct hull_region_table *table = rcu_dereference_sched(vcpu->vm->regions);
+	gfn_t gfn = gpa_to_gfn(gpa);
+	const struct hull_memslot *slot;
+
+	/* The first slot is where kernels live. */
+	slot = &table->slots[0];
+	if (likely(table->count) && likely(gfn - slot->base < slot->npages))
+		return hull_slot_hva(slot, gfn) + offset_in_page(gpa);
+	slot = hull_slot_find(table, gfn);
+	return slot ? hull_slot_hva(slot, gfn) + offset_in_page(gpa) : 0;
+}
+
+#define FAST_PTE_ADDRESS	GENMASK_ULL(51, 12)
+
+/**
+ * hull_fast_code_is - does the code at @rip read @expected?
+ * @vcpu: in its window, page faults disabled
+ * @cr3: of the guest
+ * @rip: linear address
+ * @expected: instruction bytes, first byte lowest
+ * @len: 1 to 4
+ *
+ * For CPUs that do not say where the next instruction is: an instruction without prefixes has a
+ * known length, once its bytes are seen. Only for 4-level paging. A false answer says nothing:
+ * the slow path decodes.
+ */
+static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
+					      u32 expected, unsigned int len)
+{
+	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, bytes = 0;
+	u64 entry = cr3, offset_mask;
+	unsigned int shift;
+	unsigned long hva;
+
+	if (unlikely(offset_in_page(rip) > PAGE_SIZE - 4))
+		return false;
+	for (shift = 39; ; shift -= 9) {
+		hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS) | ((rip >> shift) & 511) * 8);
+		if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 8)))
+			return false;
+		unsafe_get_user(entry, (u64 __user *)hva, fault);
+		user_read_access_end();
+		if (unlikely(!(entry & _PAGE_PRESENT)))
+			return false;
+		if (shift == 12 || (shift <= 30 && (entry & _PAGE_PSE)))
+			break;
+	}
+	offset_mask = (1ULL << shift) - 1;
+	hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS & ~offset_mask) | (rip & offset_mask));
+	if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 4)))
+		return false;
+	unsafe_get_user(bytes, (u32 __user *)hva, fault);
+	user_read_access_end();
+	return (bytes & mask) == expected;
+
+fault:
+	user_read_access_end();
+	return false;
+}
+
+/*
+ * A port access without strings. True: done, @value holds what was read. In the window or outside.
+ */
+static __always_inline bool hull_fast_port(struct hull_vcpu *vcpu, u16 port, u8 size, bool write,
+					   u32 *value)
+{
+	if (vcpu->vm->irqchip && hull_irqchip_port(vcpu, port, size, write, value))
+		return true;
+	return write && hull_ring_write_fast(vcpu, HULL_SPACE_PORT, port, size, *value);
+}
+
+#endif

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Binds the pure emulator to a vCPU: fetches instruction bytes through the guest's page tables,
+ * verifies what an exit says was executed, and carries out accesses of instructions executed in
+ * software: memory, controllers in the module, consumers.
+ *
+ * The vCPU thread, outside the window. May sleep.
+ */
+#include <asm/trapnr.h>
+
+#include "backend.h"
+#include "exit.h"
+#include "irqchip/irqchip.h"
+#include "mem/gpa.h"
+#include "mmu/mmu.h"
+#include "ring.h"
+#include "vcpu.h"
+
+/* Elements of a REP instruction before the guest may take an interrupt again. */
+#define EMULATE_ITERATIONS	64
+
+/* ---- registers ------------------------------------------------------------------------------ */
+
+static void load_segment(struct hull_emu_seg *to, const struct hull_segment *from)
+{
+	to->base = from->base;
+	to->limit = from->limit;
+	to->selector = from->selector;
+	to->attr = from->attr;
+}
+
+static void load_regs(struct hull_vcpu *vcpu)
+{
+	struct hull_emu_regs *regs = &vcpu->emu_regs;
+	struct hull_segments segments;
+
+	hull_backend->get_segments(vcpu, &segments);
+	memcpy(regs->gpr, vcpu->gprs.gpr, sizeof(regs->gpr));
+	regs->rip = vcpu->gprs.rip;
+	regs->rflags = vcpu->gprs.rflags;
+	load_segment(&regs->seg[HULL_ES], &segments.es);
+	load_segment(&regs->seg[HULL_CS], &segments.cs);
+	load_segment(&regs->seg[HULL_SS], &segments.ss);
+	load_segment(&regs->seg[HULL_DS], &segments.ds);
+	load_segment(&regs->seg[HULL_FS], &segments.fs);
+	load_segment(&regs->seg[HULL_GS], &segments.gs);
+	regs->cr0 = vcpu->control.cr0;
+	regs->cr4 = vcpu->control.cr4;
+	regs->efer = vcpu->control.efer;
+	regs->cpl = hull_backend->cpl(vcpu);
+}
+
+static void store_segment(struct hull_segment *to, const struct hull_emu_seg *from)
+{
+	to->base = from->base;
+	to->limit = from->limit;
+	to->selector = from->selector;
+	to->attr = from->attr;
+}
+
+/* A segment register can change in real mode only, by MOV or POP. */
+static void store_segments(struct hull_vcpu *vcpu)
+{
+	const struct hull_emu_regs *regs = &vcpu->emu_regs;
+	struct hull_segments segments;
+
+	hull_backend->get_segments(vcpu, &segments);
+	store_segment(&segments.es, &regs->seg[HULL_ES]);
+	store_segment(&segments.ss, &regs->seg[HULL_SS]);
+	store_segment(&segments.ds, &regs->seg[HULL_DS]);
+	store_segment(&segments.fs, &regs->seg[HULL_FS]);
+	store_segment(&segments.gs, &regs->seg[HULL_GS]);
+	hull_backend->set_segments(vcpu, &segments);
+}
+
+static void store_regs(struct hull_vcpu *vcpu)
+{
+	const struct hull_emu_regs *regs = &vcpu->emu_regs;
+
+	memcpy(vcpu->gprs.gpr, regs->gpr, sizeof(regs->gpr));
+	vcpu->gprs.rip = regs->rip;
+	vcpu->gprs.rflags = regs->rflags;
+	if (vcpu->emu.insn.op == HULL_OP_MOV_TO_SEG || vcpu->emu.insn.op == HULL_OP_POP)
+		store_segments(vcpu);
+}
+
+/* ---- fetching ------------------------------------------------------------------------------- */
+
+/* Guest-physical address of @linear; 0, -EFAULT (fault queued by @fault), -ENXIO, -EAGAIN. */
+static int translate(struct hull_vcpu *vcpu, u64 linear, u32 access, gpa_t *gpa,
+		     struct hull_emu_fault *fault)
+{
+	struct hull_paging paging;
+	struct hull_walk walk;
+	int err;
+
+	hull_vcpu_paging(vcpu, &paging);
+	if (vcpu->emu_regs.cpl == 3)
+		access |= HULL_ACCESS_USER;
+	err = hull_walk(vcpu->vm, &paging, linear, access, true, &walk);
+	if (err == -EFAULT) {
+		fault->vector = X86_TRAP_PF;
+		fault->has_error = true;
+		fault->error = walk.error_code;
+		fault->address = linear;
+	}
+	*gpa = walk.gpa;
+	return err;
+}
+
+static void inject_fault(struct hull_vcpu *vcpu, const struct hull_emu_fault *fault)
+{
+	if (fault->vector == X86_TRAP_PF)
+		hull_inject_page_fault(vcpu, fault->address, fault->error);
+	else if (fault->has_error)
+		hull_inject_exception_error(vcpu, fault->vector, fault->error);
+	else
+		hull_inject_exception(vcpu, fault->vector);
+}
+
+static u64 fetch_address(struct hull_vcpu *vcpu)
+{
+	u64 linear = vcpu->emu_regs.seg[HULL_CS].base + vcpu->emu_regs.rip;
+
+	return hull_emu_mode(&vcpu->emu_regs) == HULL_MODE_64 ? vcpu->emu_regs.rip : (u32)linear;
+}
+
+/* Bytes up to the end of the page at @linear, at most @len. Number of bytes or as translate(). */
+static int fetch_page(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned int len,
+		      struct hull_emu_fault *fault)
+{
+	gpa_t gpa;
+	int err;
+
+	len = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(linear));
+	err = translate(vcpu, linear, HULL_ACCESS_FETCH, &gpa, fault);
+	if (err)
+		return err;
+	err = hull_gpa_read(vcpu->vm, gpa, bytes, len);
+	return err ?: (int)len;
+}
+
+/*
+ * Fetch what is at RIP and start the emulator on it. 0; 1: a fault was queued; -errno: the bytes
+ * cannot be had.
+ */
+static int begin(struct hull_vcpu *vcpu)
+{
+	struct hull_emu_fault fault;
+	u8 bytes[HULL_INSN_MAX];
+	u64 linear;
+	int have, more, err;
+
+	load_regs(vcpu);
+	linear = fetch_address(vcpu);
+	have = fetch_page(vcpu, linear, bytes, sizeof(bytes), &fault);
+	if (have == -EFAULT)
+		goto page_fault;
+	if (have < 0)
+		return have;
+	err = hull_emu_begin(&vcpu->emu, bytes, have);
+	if (err == -EAGAIN && have < HULL_INSN_MAX) {
+		more = fetch_page(vcpu, linear + have, bytes + have, HULL_INSN_MAX - have, &fault);
+		if (more == -EFAULT)
+			goto page_fault;
+		if (more < 0)
+			return more;
+		err = hull_emu_begin(&vcpu->emu, bytes, have + more);
+	}
+	if (!err)
+		return 0;
+	if (err == -E2BIG)
+		hull_inject_gp(vcpu);
+	else
+		hull_inject_ud(vcpu);
+	return 1;
+
+page_fault:
+	inject_fault(vcpu, &fault);
+	return 1;
+}
+
+/* What no memory backs, or what the emulator does not know, ends the VM. */
+static int cannot(struct hull_vcpu *vcpu, int err)
+{
+	if (err == -EINTR || err == -ENOMEM)
+		return err;
+	return hull_vcpu_end(vcpu, HULL_END_EMULATION, vcpu->last_exit_code, -err, 0);
+}
+
+int hull_insn_fetch(struct hull_vcpu *vcpu)
+{
+	int err = begin(vcpu);
+
+	if (err < 0) {
+		err = cannot(vcpu, err);
+		return err < 0 ? err : 1;
+	}
+	if (!err)
+		vcpu->emu.state.nbytes = 0;	/* decoded only: nothing is in flight */
+	return err;
+}
+
+int hull_insn_expect(struct hull_vcpu *vcpu, enum hull_op op)
+{
+	int err = hull_insn_fetch(vcpu);
+
+	if (err)
+		return err;
+	/* Another CPU changed the code meanwhile: the guest will see what is there now. */
+	return vcpu->emu.insn.op == op ? 0 : 1;
+}
+
+u64 hull_insn_next_rip(struct hull_vcpu *vcpu)
+{
+	u64 rip = vcpu->gprs.rip + vcpu->emu.insn.length;
+
+	switch (vcpu->emu.insn.mode) {
+	case HULL_MODE_64:
+		return rip;
+	case HULL_MODE_32:
+		return (u32)rip;
+	default:
+		return (u16)rip;
+	}
+}
+
+/* ---- accesses of the emulator --------------------------------------------------------------- */
+
+static struct hull_vcpu *vcpu_of(struct hull_emu *emu)
+{
+	return emu->priv;
+}
+
+/* To whoever owns the range. Unless done or refused it is in flight: the emulator is suspended. */
+static int ring_access(struct hull_vcpu *vcpu, const struct hull_request *request)
+{
+	int next = hull_ring_access(vcpu, request);
+
+	switch (next) {
+	case 0:
+		return HULL_EMU_DONE;
+	case HULL_PUBLISH:
+	case -EINTR:
+	case -ENOMEM:
+		vcpu->emu_next = next;
+		return HULL_EMU_SUSPEND;
+	default:
+		return next;
+	}
+}
+
+/* A device's memory: controllers first, then whoever owns the range. */
+static int device_access(struct hull_vcpu *vcpu, const struct hull_request *request)
+{
+	u64 value = 0;
+
+	if (request->space == HULL_SPACE_MEMORY && request->count == 1 && vcpu->lapic) {
+		if (request->write)
+			memcpy(&value, request->data, request->size);
+		if (hull_irqchip_memory(vcpu, request->address, request->size, request->write,
+					&value)) {
+			if (!request->write)
+				memcpy(request->data, &value, request->size);
+			return HULL_EMU_DONE;
+		}
+	}
+	hull_count(vcpu, HULL_STAT_MMIO);
+	return ring_access(vcpu, request);
+}
+
+/* Pieces of an access that crosses a page have any size; devices know powers of two. */
+static bool device_size(u32 size)
+{
+	return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
+static int memory_access(struct hull_emu *emu, u64 linear, void *data, u32 size, u32 count,
+			 bool write, u32 access)
+{
+	struct hull_vcpu *vcpu = vcpu_of(emu);
+	struct hull_request request = {
+		.space = HULL_SPACE_MEMORY, .write = write, .size = size, .count = count,
+		.data = data,
+	};
+	int err;
+
+	err = translate(vcpu, linear, access, &request.address, &emu->fault);
+	if (err == -EFAULT)
+		return HULL_EMU_FAULT;
+	if (err)
+		return err;
+	if (write)
+		err = hull_gpa_write(vcpu->vm, request.address, data, size * count);
+	else
+		err = hull_gpa_read(vcpu->vm, request.address, data, size * count);
+	if (err != -ENXIO)
+		return err ?: HULL_EMU_DONE;
+	if (count > 1 && vcpu->lapic)
+		return -E2BIG;
+	if (!device_size(size)) {
+		if (!write)
+			memset(data, 0xff, size);
+		return HULL_EMU_DONE;
+	}
+	return device_access(vcpu, &request);
+}
+
+static int emu_read(struct hull_emu *emu, u64 linear, void *data, u32 size, u32 count, u32 flags)
+{
+	/* What will be written must be writable before the read can be seen by a device. */
+	return memory_access(emu, linear, data, size, count, false,
+			     (flags & HULL_EMU_RMW) ? HULL_ACCESS_WRITE : 0);
+}
+
+static int emu_write(struct hull_emu *emu, u64 linear, const void *data, u32 size, u32 count,
+		     u32 flags)
+{
+	return memory_access(emu, linear, (void *)data, size, count, true, HULL_ACCESS_WRITE);
+}
+
+static int emu_probe(struct hull_emu *emu, u64 linear, u32 len, u32 flags)
+{
+	gpa_t gpa;
+	int err;
+
+	err = translate(vcpu_of(emu), linear, HULL_ACCESS_WRITE, &gpa, &emu->fault);
+	if (err == -EFAULT)
+		return HULL_EMU_FAULT;
+	return err ?: HULL_EMU_DONE;
+}
+
+static int port_access(struct hull_emu *emu, u16 port, u32 size, u32 count, void *data, bool write)
+{
+	struct hull_vcpu *vcpu = vcpu_of(emu);
+	struct hull_request request = {
+		.space = HULL_SPACE_PORT, .write = write, .size = size, .count = count,
+		.address = port, .data = data,
+	};
+	u8 *element = data;
+	u32 i, value;
+
+	for (i = 0; i < count; i++, element += size) {
+		value = 0;
+		if (write)
+			memcpy(&value, element, size);
+		if (!vcpu->vm->irqchip ||
+		    !hull_irqchip_port(vcpu, port, size, write, &value))
+			break;
+		if (!write)
+			memcpy(element, &value, size);
+	}
+	if (i == count)
+		return HULL_EMU_DONE;
+	return ring_access(vcpu, &request);
+}
+
+static int emu_in(struct hull_emu *emu, u16 port, u32 size, u32 count, void *data)
+{
+	return port_access(emu, port, size, count, data, false);
+}
+
+static int emu_out(struct hull_emu *emu, u16 port, u32 size, u32 count, const void *data)
+{
+	return port_access(emu, port, size, count, (void *)data, true);
+}
+
+static const struct hull_emu_ops emu_ops = {
+	.read = emu_read,
+	.write = emu_write,
+	.probe = emu_probe,
+	.in = emu_in,
+	.out = emu_out,
+};
+
+void hull_emulate_setup(struct hull_vcpu *vcpu)
+{
+	vcpu->emu.ops = &emu_ops;
+	vcpu->emu.regs = &vcpu->emu_regs;
+	vcpu->emu.priv = vcpu;
+}
+
+/* ---- execution ------------------------------------------------------------------------------ */
+
+static int done(struct hull_vcpu *vcpu)
+{
+	store_regs(vcpu);
+	vcpu->event.shadow = vcpu->emu.after & HULL_EMU_SHADOW;
+	if (vcpu->emu.after & HULL_EMU_TRAP)
+		hull_inject_single_step(vcpu);
+	hull_count(vcpu, HULL_STAT_EMULATED);
+	hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
+	return HULL_RESUME;
+}
+
+static int execute(struct hull_vcpu *vcpu)
+{
+	const struct hull_emu_log *log;
+	int ret = hull_emu_execute(&vcpu->emu, EMULATE_ITERATIONS);
+
+	switch (ret) {
+	case HULL_EMU_DONE:
+		return done(vcpu);
+	case HULL_EMU_AGAIN:
+		store_regs(vcpu);
+		hull_emu_cancel(&vcpu->emu);
+		return HULL_RESUME;
+	case HULL_EMU_FAULT:
+		inject_fault(vcpu, &vcpu->emu.fault);
+		hull_emu_cancel(&vcpu->emu);
+		return HULL_RESUME;
+	case HULL_EMU_SUSPEND:
+		/* Earlier elements of a REP are done: they must not be done again. */
+		store_regs(vcpu);
+		log = hull_emu_pending(&vcpu->emu);
+		vcpu->pending = (struct hull_continuation) {
+			.kind = HULL_CONT_EMULATE,
+			.length = (log->kind == HULL_LOG_READ || log->kind == HULL_LOG_IN) ?
+				  log->size * log->count : 0,
+		};
+		return vcpu->emu_next;
+	case HULL_EMU_UNHANDLED:
+		ret = -EOPNOTSUPP;
+		fallthrough;
+	default:
+		return cannot(vcpu, ret);
+	}
+}
+
+int hull_emulate(struct hull_vcpu *vcpu)
+{
+	int err = begin(vcpu);
+
+	if (err < 0)
+		return cannot(vcpu, err);
+	return err ? HULL_RESUME : execute(vcpu);
+}
+
+int hull_emulate_finish(struct hull_vcpu *vcpu)
+{
+	u32 length = vcpu->pending.length;
+	int ret;
+
+	if (length > sizeof(vcpu->scratch))
+		return cannot(vcpu, -EINVAL);
+	ret = hull_ring_finish(vcpu, length ? vcpu->scratch : NULL, length);
+	if (ret)
+		return ret;
+	vcpu->pending.kind = HULL_CONT_NONE;
+	load_regs(vcpu);
+	ret = hull_emu_complete(&vcpu->emu, vcpu->scratch, length);
+	if (ret)
+		return cannot(vcpu, ret);
+	return execute(vcpu);
+}

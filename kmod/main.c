@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading. The tour starts here: the load order below names every part once.
+ */
+#include <linux/module.h>
+
+#include "backend.h"
+#include "dev.h"
+#include "host.h"
+#include "irqchip/irqchip.h"
+#include "cpuid.h"
+#include "vm.h"
+
+const struct hull_backend *hull_backend __ro_after_init;
+
+static const struct hull_backend *const backends[] = {
+	&hull_svm_backend,
+};
+
+/* The vendor's backend whose CPUs these are; -ENODEV when no vendor's extension is there. */
+static int __init pick_backend(void)
+{
+	int err = -ENODEV;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		err = backends[i]->probe();
+		if (!err) {
+			hull_backend = backends[i];
+			return 0;
+		}
+		if (err != -ENODEV)
+			return err;
+	}
+	pr_err("this CPU offers no virtualization extension that hull knows (AMD SVM)\n");
+	return err;
+}
+
+static int __init hull_init(void)
+{
+	int err;
+
+	err = pick_backend();
+	if (err)
+		return err;
+	err = hull_host_setup();
+	if (err)
+		return err;
+	err = hull_backend->setup();
+	if (err)
+		goto err_host;
+	hull_cpuid_setup();
+	err = hull_clock_setup();
+	if (err)
+		goto err_backend;
+	err = hull_virt_setup();
+	if (err)
+		goto err_clock;
+	err = hull_dev_register();
+	if (err)
+		goto err_virt;
+	pr_info("loaded: %s, %s paging%s\n", hull_backend->name, "nested",
+		hull_check ? ", check mode" : "");
+	return 0;
+
+err_virt:
+	hull_virt_teardown();
+err_clock:
+	hull_clock_teardown();
+err_backend:
+	hull_backend->teardown();
+err_host:
+	hull_host_teardown();
+	return err;
+}
+
+static void __exit hull_exit(void)
+{
+	hull_dev_unregister();
+	hull_virt_teardown();
+	hull_clock_teardown();
+	hull_backend->teardown();
+	hull_host_teardown();
+	/* Callbacks of what the last VM freed run this module's code. */
+	rcu_barrier();
+}
+
+module_init(hull_init);
+module_exit(hull_exit);
+MODULE_DESCRIPTION("hull: a hypervisor you can load, read and change");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

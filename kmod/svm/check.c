@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The oracle's part for VMCBs: the consistency rules of VMRUN as a table, and the intercepts that
+ * keep a guest from the host. Emulators check some of these only; CPUs end the entry with
+ * VMEXIT_INVALID. Pure: no state, no lock.
+ */
+#include <linux/bits.h>
+#include <asm/processor-flags.h>
+#include <asm/msr-index.h>
+#include <asm/svm.h>
+
+#include "check.h"
+#include "../emulate/emulate.h"
+
+#define EFER_DEFINED	(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX | EFER_SVME | EFER_LMSLE | \
+			 EFER_FFXSR | BIT_ULL(15) | BIT_ULL(17) | BIT_ULL(18) | BIT_ULL(20) | \
+			 BIT_ULL(21))
+#define CR4_RESERVED	(~(0x7ffULL | X86_CR4_UMIP | X86_CR4_LA57 | X86_CR4_FSGSBASE | \
+			   X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP | X86_CR4_SMAP | \
+			   X86_CR4_PKE | BIT_ULL(23)))
+
+static bool has(const struct vmcb *vmcb, unsigned int bit)
+{
+	return vmcb->control.intercepts[bit / 32] & BIT(bit % 32);
+}
+
+static const char *check_registers(const struct vmcb_save_area *save, unsigned int gpa_bits)
+{
+	if ((save->cr0 & X86_CR0_NW) && !(save->cr0 & X86_CR0_CD))
+		return "CR0.NW is set and CR0.CD is not";
+	if (save->cr0 >> 32)
+		return "CR0 has high bits";
+	if ((save->cr0 & X86_CR0_PG) && !(save->cr0 & X86_CR0_PE))
+		return "CR0.PG is set and CR0.PE is not";
+	if (save->cr4 & CR4_RESERVED)
+		return "CR4 has reserved bits";
+	if (save->cr3 >> gpa_bits)
+		return "CR3 is beyond the physical address width";
+	if (save->dr6 >> 32)
+		return "DR6 has high bits";
+	if (save->dr7 >> 32)
+		return "DR7 has high bits";
+	if (!(save->rflags & X86_EFLAGS_FIXED))
+		return "RFLAGS bit 1 is clear";
+	return NULL;
+}
+
+static const char *check_mode(const struct vmcb_save_area *save)
+{
+	bool lme = save->efer & EFER_LME, pg = save->cr0 & X86_CR0_PG;
+	u16 cs = save->cs.attrib;
+
+	if (!(save->efer & EFER_SVME))
+		return "EFER.SVME is clear";
+	if (save->efer & ~EFER_DEFINED)
+		return "EFER has reserved bits";
+	if (!!(save->efer & EFER_LMA) != (lme && pg))
+		return "EFER.LMA is not LME and PG";
+	if (lme && pg && !(save->cr4 & X86_CR4_PAE))
+		return "long mode without CR4.PAE";
+	if (lme && pg && !(save->cr0 & X86_CR0_PE))
+		return "long mode without CR0.PE";
+	if (lme && pg && (cs & HULL_SEG_L) && (cs & HULL_SEG_DB))
+		return "CS.L and CS.D are both set in long mode";
+	if ((save->efer & EFER_LMA) && (save->rflags & X86_EFLAGS_VM))
+		return "virtual-8086 mode in long mode";
+	if (save->cpl > 3)
+		return "CPL is above 3";
+	return NULL;
+}
+
+static const char *check_event(const struct vmcb_control_area *control)
+{
+	u32 event = control->event_inj, vector = event & SVM_EVTINJ_VEC_MASK;
+
+	if (!(event & SVM_EVTINJ_VALID))
+		return NULL;
+	switch (event & SVM_EVTINJ_TYPE_MASK) {
+	case SVM_EVTINJ_TYPE_INTR:
+	case SVM_EVTINJ_TYPE_NMI:
+	case SVM_EVTINJ_TYPE_SOFT:
+		return NULL;
+	case SVM_EVTINJ_TYPE_EXEPT:
+		if (vector == 2 || vector > 31)
+			return "the injected exception has no such vector";
+		return NULL;
+	default:
+		return "the injected event has no such type";
+	}
+}
+
+/* Without these a guest executes what acts on the host or takes physical addresses. */
+static const u8 must_intercept[] = {
+	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_INIT, INTERCEPT_CPUID, INTERCEPT_INVD,
+	INTERCEPT_HLT, INTERCEPT_INVLPGA, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
+	INTERCEPT_SHUTDOWN, INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD,
+	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_XSETBV,
+};
+
+static const char *check_control(const struct vmcb *vmcb, u32 asids)
+{
+	const struct vmcb_control_area *control = &vmcb->control;
+	size_t i;
+
+	if (!control->asid || control->asid >= asids)
+		return "the ASID is not one of the CPU's";
+	if (!(control->int_ctl & V_INTR_MASKING_MASK))
+		return "the guest's RFLAGS.IF would mask the host's interrupts";
+	if (!(control->nested_ctl & SVM_NESTED_CTL_NP_ENABLE) || !control->nested_cr3 ||
+	    (control->nested_cr3 & 0xfff))
+		return "nested paging has no root";
+	if ((control->iopm_base_pa & 0xfff) || (control->msrpm_base_pa & 0xfff) ||
+	    !control->iopm_base_pa || !control->msrpm_base_pa)
+		return "a permission map is not where one can be";
+	for (i = 0; i < sizeof(must_intercept); i++) {
+		if (!has(vmcb, must_intercept[i]))
+			return "an intercept that protects the host is clear";
+	}
+	return NULL;
+}
+
+const char *svm_check_vmcb(const struct vmcb *vmcb, u32 asids, unsigned int gpa_bits)
+{
+	const char *broken;
+
+	broken = check_registers(&vmcb->save, gpa_bits);
+	if (!broken)
+		broken = check_mode(&vmcb->save);
+	if (!broken)
+		broken = check_event(&vmcb->control);
+	if (!broken)
+		broken = check_control(vmcb, asids);
+	return broken;
+}
