@@ -7,6 +7,7 @@
  * lapic_timer.c, finding the destination of a message in route.c. See chip.h for the rules.
  */
 #include <linux/slab.h>
+#include <asm/msr-index.h>
 
 #include "chip.h"
 #include "vcpu.h"

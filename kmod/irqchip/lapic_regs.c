@@ -252,7 +252,7 @@ static void write_common(struct hull_lapic *lapic, unsigned int reg, u32 value)
 	}
 }
 
-#define ICR_WRITABLE	0xccfffU	/* but delivery status, which reads 0 */
+#define ICR_WRITABLE	0xccfffU	/* delivery status reads 0 */
 
 static int write_xapic(struct hull_lapic *lapic, unsigned int reg, u32 value)
 {
@@ -274,7 +274,7 @@ static int write_xapic(struct hull_lapic *lapic, unsigned int reg, u32 value)
 		WRITE_ONCE(lapic->dfr, value | APIC_DFR_CLUSTER);
 		return 0;
 	case APIC_REG(APIC_ICR):
-		lapic->icr = value & ICR_WRITABLE & ~APIC_ICR_BUSY;
+		lapic->icr = value & ICR_WRITABLE;
 		send_ipi(lapic);
 		return 0;
 	case APIC_REG(APIC_ICR2):
@@ -299,9 +299,9 @@ static int write_x2apic(struct hull_lapic *lapic, unsigned int reg, u64 value)
 		return 0;
 	}
 	if (reg == APIC_REG(APIC_ICR)) {
-		if ((u32)value & ~ICR_WRITABLE)
+		if ((u32)value & ~(ICR_WRITABLE | APIC_ICR_BUSY))
 			return -EINVAL;
-		lapic->icr = value & ~APIC_ICR_BUSY;
+		lapic->icr = value & ICR_WRITABLE;
 		lapic->icr_dest = value >> 32;
 		send_ipi(lapic);
 		return 0;

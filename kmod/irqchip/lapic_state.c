@@ -103,7 +103,7 @@ static bool state_valid(const struct hull_lapic *lapic, const struct hull_apic *
 		return false;
 	if ((get(apic, APIC_ESR) | get(apic, ERRORS)) & ~ESR_BITS)
 		return false;
-	if ((get(apic, APIC_ICR) & ~(ICR_BITS & ~APIC_ICR_BUSY)) ||
+	if ((get(apic, APIC_ICR) & ~ICR_BITS) ||
 	    (!x2 && (get(apic, APIC_ICR2) & 0xffffff)))
 		return false;
 	if (get(apic, APIC_TDCR) & ~0xbU)

@@ -254,9 +254,15 @@ static u8 read_poll(struct hull_pic *pic, bool master)
 	return 0x80 | line;
 }
 
+/* 0x20, 0x21 and 0x4d0; 0xa0, 0xa1 and 0x4d1 */
+static unsigned int which_pic(u16 port)
+{
+	return port == 0x4d1 || port >> 4 == 0xa ? SLAVE : MASTER;
+}
+
 u8 hull_pic_read(struct hull_irqchip *chip, u16 port)
 {
-	unsigned int which = port == 0x4d1 || (port & 0x80) ? SLAVE : MASTER;
+	unsigned int which = which_pic(port);
 	struct hull_pic *pic = &chip->pics.pic[which];
 	unsigned long flags;
 	u8 value;
@@ -278,7 +284,7 @@ u8 hull_pic_read(struct hull_irqchip *chip, u16 port)
 
 void hull_pic_write(struct hull_irqchip *chip, u16 port, u8 value)
 {
-	unsigned int which = port == 0x4d1 || (port & 0x80) ? SLAVE : MASTER;
+	unsigned int which = which_pic(port);
 	struct hull_pic *pic = &chip->pics.pic[which];
 	unsigned long flags;
 
@@ -305,6 +311,9 @@ void hull_pic_write(struct hull_irqchip *chip, u16 port, u8 value)
 void hull_pic_init(struct hull_irqchip *chip)
 {
 	raw_spin_lock_init(&chip->pics.lock);
+	/* Nothing comes before the guest has given them vectors; ICW1 opens the masks. */
+	chip->pics.pic[MASTER].imr = 0xff;
+	chip->pics.pic[SLAVE].imr = 0xff;
 }
 
 void hull_pic_get_state(struct hull_irqchip *chip, struct hull_pic *pic)
