@@ -15,6 +15,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched.h>
 #include <linux/srcu.h>
+#include <linux/wait.h>
 
 #include "../mmu/mmu.h"
 #include "../vm.h"
@@ -38,6 +39,21 @@ bool hull_notifier_retry(const struct hull_vm *vm, unsigned long sequence, unsig
 			 unsigned long end)
 {
 	return hull_notifier_busy(vm, start, end) || vm->notifier.sequence != sequence;
+}
+
+static bool is_quiet(struct hull_vm *vm, unsigned long start, unsigned long end)
+{
+	bool quiet;
+
+	spin_lock(&vm->mmu.lock);
+	quiet = !hull_notifier_busy(vm, start, end);
+	spin_unlock(&vm->mmu.lock);
+	return quiet;
+}
+
+void hull_notifier_wait(struct hull_vm *vm, unsigned long start, unsigned long end)
+{
+	wait_event_interruptible(vm->notifier.wait, is_quiet(vm, start, end));
 }
 
 /* Frames of @slot that [@start, @end) (hva) backs. False: none. */
@@ -134,6 +150,9 @@ static void invalidate_range_end(struct mmu_notifier *mn, const struct mmu_notif
 	WRITE_ONCE(notifier->sequence, notifier->sequence + 1);
 	WARN_ON_ONCE(--notifier->in_progress < 0);
 	spin_unlock(&vm->mmu.lock);
+	/* The range does not shrink while others are in progress: they need not look before. */
+	if (!READ_ONCE(notifier->in_progress) && wq_has_sleeper(&notifier->wait))
+		wake_up_all(&notifier->wait);
 }
 
 static bool age_range(struct mmu_notifier *mn, unsigned long start, unsigned long end, bool clear)
@@ -195,6 +214,7 @@ static const struct mmu_notifier_ops notifier_ops = {
 
 int hull_notifier_register(struct hull_vm *vm)
 {
+	init_waitqueue_head(&vm->notifier.wait);
 	vm->notifier.mn.ops = &notifier_ops;
 	return mmu_notifier_register(&vm->notifier.mn, vm->mm);
 }

@@ -7,6 +7,7 @@
 #define HULL_MEM_NOTIFIER_H
 
 #include <linux/mmu_notifier.h>
+#include <linux/wait.h>
 
 #include "../types.h"
 
@@ -17,6 +18,7 @@
  * @in_progress: invalidations begun and not ended; under mmu.lock
  * @start: lowest address being invalidated (hva), while @in_progress; under mmu.lock
  * @end: end of the highest; under mmu.lock
+ * @wait: faults sleep here until no invalidation is in progress
  */
 struct hull_notifier {
 	struct mmu_notifier mn;
@@ -24,6 +26,7 @@ struct hull_notifier {
 	long in_progress;
 	unsigned long start;
 	unsigned long end;
+	wait_queue_head_t wait;
 };
 
 /* Follow vm->mm, which is current->mm. Returns 0, -ENOMEM or -EINTR. */
@@ -36,6 +39,9 @@ void hull_notifier_unregister(struct hull_vm *vm);
 
 /* Is an invalidation that meets [@start, @end) (hva) under way? Under mmu.lock. */
 bool hull_notifier_busy(const struct hull_vm *vm, unsigned long start, unsigned long end);
+
+/* Sleep while it is; a signal ends the sleep. No locks. */
+void hull_notifier_wait(struct hull_vm *vm, unsigned long start, unsigned long end);
 
 /*
  * hull_notifier_retry - under mmu.lock: has a page in [@start, @end) (hva) perhaps gone since

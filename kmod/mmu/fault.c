@@ -225,38 +225,51 @@ static void choose_mapping(struct fault *fault)
 		fault->map_write = !(flags & (HULL_REGION_READONLY | HULL_REGION_LOG_DIRTY));
 }
 
+/* Addresses of the process that the mapping covers. */
+static unsigned long map_size(const struct fault *fault)
+{
+	return HULL_LEVEL_PAGES(fault->level) << PAGE_SHIFT;
+}
+
+static unsigned long map_start(const struct fault *fault)
+{
+	return fault->hva & ~(map_size(fault) - 1);
+}
+
 /* True: what was found may not hold any more. Under mmu->lock. */
 static bool is_stale(struct hull_vm *vm, const struct fault *fault)
 {
-	unsigned long size = HULL_LEVEL_PAGES(fault->level) << PAGE_SHIFT;
-	unsigned long start = fault->hva & ~(size - 1);
+	unsigned long start = map_start(fault);
 
-	return hull_notifier_retry(vm, fault->sequence, start, start + size);
+	return hull_notifier_retry(vm, fault->sequence, start, start + map_size(fault));
 }
 
-static void install(struct hull_vcpu *vcpu, const struct fault *fault)
+/* True: installed. False: something changed meanwhile. */
+static bool install(struct hull_vcpu *vcpu, const struct fault *fault)
 {
 	const struct hull_region_table *table;
 	struct hull_vm *vm = vcpu->vm;
 	struct hull_mmu *mmu = &vm->mmu;
 	u64 pfn = page_to_pfn(fault->page) & ~(HULL_LEVEL_PAGES(fault->level) - 1);
-	bool flush = false;
+	bool flush;
 	u64 spte;
 
 	spin_lock(&mmu->lock);
 	table = same_regions(vm, fault);
-	if (!table || is_stale(vm, fault))
-		goto out;
+	if (!table || is_stale(vm, fault)) {
+		spin_unlock(&mmu->lock);
+		return false;
+	}
 	if (fault->write) {
 		set_log_dirty(table, fault->gfn);
 		set_host_dirty(pfn);
 	}
 	spte = hull_spte_leaf(pfn, fault->level, fault->map_write, fault->host_write);
 	flush = hull_tdp_map(vcpu, fault->gfn, fault->level, spte);
-out:
 	spin_unlock(&mmu->lock);
 	if (flush)
 		hull_mmu_flush(vm);
+	return true;
 }
 
 int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
@@ -266,6 +279,7 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 		.gfn = gpa_to_gfn(gpa),
 		.write = access & HULL_ACCESS_WRITE,
 	};
+	bool installed;
 	int err;
 
 	if (WARN_ON_ONCE(current->mm != vm->mm))
@@ -285,9 +299,10 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 	if (err)
 		return err;
 	choose_mapping(&fault);
-	install(vcpu, &fault);
+	installed = install(vcpu, &fault);
 	put_page(fault.page);
-	/* When an invalidation is under way, let it. */
-	cond_resched();
+	/* Faulting again and again would only keep the CPU from who invalidates. */
+	if (!installed)
+		hull_notifier_wait(vm, map_start(&fault), map_start(&fault) + map_size(&fault));
 	return HULL_FAULT_MAPPED;
 }
