@@ -19,6 +19,7 @@
 #include <asm/nospec-branch.h>
 
 #include "backend.h"
+#include "cpuid.h"
 #include "host.h"
 #include "mutate.h"
 #include "vcpu.h"
@@ -242,6 +243,21 @@ void hull_host_predictors(struct hull_vcpu *vcpu)
 		native_wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
+/*
+ * QEMU's TCG does not intercept XSETBV: there the guest's XCR0 is what it has set, not what the
+ * module knows. CPUs always intercept it. Only under a hypervisor is it looked at.
+ */
+static void sync_xcr0(struct hull_vcpu *vcpu)
+{
+	u64 xcr0;
+
+	if (!boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return;
+	xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (xcr0 != vcpu->control.xcr0)
+		vcpu->control.xcr0 = (xcr0 & hull_cpuid_xcr0_mask(vcpu)) | XFEATURE_MASK_FP;
+}
+
 int hull_host_enter(struct hull_vcpu *vcpu)
 {
 	int err;
@@ -270,7 +286,8 @@ err_fpu:
 void hull_host_leave(struct hull_vcpu *vcpu)
 {
 	restore_host_debug(vcpu);
-	if (vcpu->control.xcr0 != host_xcr0)
+	sync_xcr0(vcpu);
+	if (vcpu->control.xcr0 != host_xcr0 || boot_cpu_has(X86_FEATURE_HYPERVISOR))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
 	xsave(vcpu->fpu->area);
 	/* Mitigation: VMSCAPE. User space must not run on predictors that a guest trained. */

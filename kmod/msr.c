@@ -354,6 +354,7 @@ static const struct msr_row rows[] = {
 	{ ONE(MSR_IA32_MISC_ENABLE), MSR_F_SAVED, read_misc_enable, write_misc_enable },
 	{ ONE(MSR_IA32_UCODE_REV), 0, read_zero, write_nothing },
 	{ ONE(MSR_AMD64_SYSCFG), 0, read_zero, write_zero_only },
+	{ ONE(MSR_AMD64_NB_CFG), 0, read_zero, write_nothing },
 	{ ONE(MSR_K7_HWCR), MSR_F_SAVED, read_hwcr, write_hwcr },
 	{ ONE(MSR_AMD64_PATCH_LOADER), 0, NULL, write_nothing },
 	{ ONE(MSR_DECFG), 0, read_de_cfg, write_nothing },

@@ -17,20 +17,29 @@
 
 #ifndef __ASSEMBLY__
 
-#include <linux/entry-kvm.h>
 #include <linux/percpu.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
 
-/* Work that must be done before a guest is entered: signals, rescheduling, task work. */
+/*
+ * Work that must be done before a guest is entered: signals (-EINTR), rescheduling, task work.
+ * 6.18: the kernel's function wants no vCPU of KVM's any more; until then see work.c.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#include <linux/entry-kvm.h>
+#define HULL_COMPAT_WORK
+int hull_handle_work(void);
+#else
+#include <linux/entry-virt.h>
+static inline int hull_handle_work(void)
+{
+	return xfer_to_guest_mode_handle_work();
+}
+#endif
+
 static inline bool hull_work_pending(void)
 {
 	return __xfer_to_guest_mode_work_pending();
-}
-
-static inline int hull_handle_work(void)
-{
-	return xfer_to_guest_mode_handle_work(NULL);
 }
 
 /* Mitigation VMSCAPE: predictors are flushed on the next return to user space. */

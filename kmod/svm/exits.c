@@ -102,7 +102,8 @@ static __always_inline void finish_delivery(struct hull_vcpu *vcpu, struct svm_v
 
 static int fast_cpuid(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
-	if (!is_code(vcpu, vmcb, CODE_CPUID, 2))
+	/* Leaf 0xd tells of XCR0, which is known for sure outside the window: see sync_xcr0(). */
+	if ((u32)vmcb->save.rax == 0xd || !is_code(vcpu, vmcb, CODE_CPUID, 2))
 		return LEAVE;
 	hull_cpuid_execute(vcpu, &vmcb->save.rax, vcpu->gprs.gpr, vmcb->save.cr4);
 	advance(vcpu, vmcb, vmcb->save.rip + 2);

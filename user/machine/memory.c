@@ -13,12 +13,31 @@
 
 #include "machine/memory.h"
 
+#define HUGE_PAGE	(2ULL << 20)
+
+/* Huge pages need guest-physical and host addresses that agree in the lower bits. */
+static void *map_aligned(uint64_t size)
+{
+	uint8_t *map, *aligned;
+	size_t before;
+
+	map = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return MAP_FAILED;
+	aligned = (uint8_t *)(((uintptr_t)map + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
+	before = aligned - map;
+	if (before)
+		munmap(map, before);
+	munmap(aligned + size, HUGE_PAGE - before);
+	return aligned;
+}
+
 static int add_region(struct guest_memory *memory, uint64_t gpa, uint64_t size, struct failure *why)
 {
 	struct memory_region *region = &memory->region[memory->count];
 
-	region->host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	region->host = map_aligned(size);
 	if (region->host == MAP_FAILED)
 		return fail(why, "cannot map %llu MiB of guest memory: %s",
 			    (unsigned long long)(size / MIB), strerror(errno));
