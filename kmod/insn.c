@@ -215,14 +215,8 @@ u64 hull_insn_next_rip(struct hull_vcpu *vcpu)
 {
 	u64 rip = vcpu->gprs.rip + vcpu->emu.insn.length;
 
-	switch (vcpu->emu.insn.mode) {
-	case HULL_MODE_64:
-		return rip;
-	case HULL_MODE_32:
-		return (u32)rip;
-	default:
-		return (u16)rip;
-	}
+	/* A 16-bit segment may be larger than 64 KiB: EIP keeps its 32 bits. */
+	return vcpu->emu.insn.mode == HULL_MODE_64 ? rip : (u32)rip;
 }
 
 /* ---- accesses of the emulator --------------------------------------------------------------- */
@@ -382,15 +376,13 @@ void hull_emulate_setup(struct hull_vcpu *vcpu)
 
 /* ---- execution ------------------------------------------------------------------------------ */
 
-static int done(struct hull_vcpu *vcpu)
+static void done(struct hull_vcpu *vcpu)
 {
-	store_regs(vcpu);
 	vcpu->event.shadow = vcpu->emu.after & HULL_EMU_SHADOW;
 	if (vcpu->emu.after & HULL_EMU_TRAP)
 		hull_inject_single_step(vcpu);
 	hull_count(vcpu, HULL_STAT_EMULATED);
 	hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-	return HULL_RESUME;
 }
 
 static int execute(struct hull_vcpu *vcpu)
@@ -398,11 +390,12 @@ static int execute(struct hull_vcpu *vcpu)
 	const struct hull_emu_log *log;
 	int ret = hull_emu_execute(&vcpu->emu, EMULATE_ITERATIONS);
 
+	/* Whatever the result, finished elements of a REP must not be done again. */
+	store_regs(vcpu);
 	switch (ret) {
 	case HULL_EMU_DONE:
-		return done(vcpu);
 	case HULL_EMU_AGAIN:
-		store_regs(vcpu);
+		done(vcpu);
 		hull_emu_cancel(&vcpu->emu);
 		return HULL_RESUME;
 	case HULL_EMU_FAULT:
@@ -410,8 +403,6 @@ static int execute(struct hull_vcpu *vcpu)
 		hull_emu_cancel(&vcpu->emu);
 		return HULL_RESUME;
 	case HULL_EMU_SUSPEND:
-		/* Earlier elements of a REP are done: they must not be done again. */
-		store_regs(vcpu);
 		log = hull_emu_pending(&vcpu->emu);
 		vcpu->pending = (struct hull_continuation) {
 			.kind = HULL_CONT_EMULATE,
