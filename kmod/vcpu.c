@@ -381,7 +381,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (vma->vm_pgoff)
 		return hull_ring_mmap_own(vcpu, vma);
-	if (vma_pages(vma) != 1)
+	if (vma_pages(vma) != 1 || !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
 }

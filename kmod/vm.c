@@ -274,7 +274,7 @@ static long vm_move_state(struct hull_vm *vm, const struct hull_state_io *args, 
 
 	if (args->groups & ~HULL_VM_GROUPS)
 		return -EINVAL;
-	if (!vm->irqchip)
+	if (!vm->irqchip || ((args->groups & HULL_VM_GROUP_PIT) && !(vm->flags & HULL_VM_PIT)))
 		return -ENXIO;
 	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
 	if (!state)

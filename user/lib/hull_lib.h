@@ -64,8 +64,8 @@ int hull_get_supported_cpuid(int dev, struct hull_cpuid_entry *entries, __u32 *c
  * @regions: the new table; may be NULL when @count is 0
  * @count: entries
  *
- * Return: 0; EINVAL: not page aligned, too many, overlapping; E2BIG: beyond the guest's address
- * width. The old table stays when this fails.
+ * Return: 0; EINVAL: not page aligned, overlapping, beyond the guest's address width; E2BIG: too
+ * many. The old table stays when this fails.
  */
 int hull_set_memory(int vm, const struct hull_region *regions, __u32 count);
 
@@ -158,7 +158,7 @@ int hull_send_msi(int vm, __u64 address, __u32 data);
  * @groups: HULL_VM_GROUP_*
  * @state: these groups are filled
  *
- * Return: 0; ENXIO: a VM without HULL_VM_IRQCHIP.
+ * Return: 0; ENXIO: a VM without HULL_VM_IRQCHIP, or the PIT's group without HULL_VM_PIT.
  */
 int hull_vm_get_state(int vm, __u64 groups, struct hull_vm_state *state);
 /* The other direction; EINVAL also for impossible states. */
