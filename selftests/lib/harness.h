@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's kselftest harness with two additions. Time limits scale, for emulators differ by ten
+ * times: HULL_TIME_SCALE=n in the environment makes each limit n times as long. And an argument
+ * names the tests to run: all whose name contains it.
+ *
+ * A program ends with HULL_TEST_MAIN in place of TEST_HARNESS_MAIN.
+ */
+#ifndef SELFTESTS_HARNESS_H
+#define SELFTESTS_HARNESS_H
+
+#include <stdlib.h>
+
+#include "kselftest_harness.h"
+
+static inline unsigned int time_scale(void)
+{
+	const char *text = getenv("HULL_TIME_SCALE");
+	int scale = text ? atoi(text) : 1;
+
+	return scale > 0 ? scale : 1;
+}
+
+static inline void prepare_tests(const char *wanted)
+{
+	struct __fixture_metadata *fixture;
+	struct __test_metadata **link, *test;
+
+	/* A test ends by _exit(): what it printed must be out. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (fixture = __fixture_list; fixture; fixture = fixture->next) {
+		link = &fixture->tests;
+		while ((test = *link)) {
+			test->timeout *= time_scale();
+			if (wanted && !strstr(test->name, wanted))
+				*link = test->next;
+			else
+				link = &test->next;
+		}
+	}
+}
+
+#define HULL_TEST_MAIN								\
+	static void __attribute__((constructor))				\
+	__constructor_order_last(void)						\
+	{									\
+		if (!__constructor_order)					\
+			__constructor_order = _CONSTRUCTOR_ORDER_BACKWARD;	\
+	}									\
+	int main(int argc, char **argv)						\
+	{									\
+		prepare_tests(argc > 1 ? argv[1] : NULL);			\
+		return test_harness_run(argc, argv);				\
+	}
+
+/* @call fails with @error. */
+#define EXPECT_ERRNO(error, call) do {						\
+	errno = 0;								\
+	EXPECT_EQ(-1, (long)(call));						\
+	EXPECT_EQ(error, errno);						\
+} while (0)
+
+/* An address where nothing is; hidden from the compiler, which would warn. */
+static inline void *nowhere(void)
+{
+	void *volatile address = (void *)8;
+
+	return address;
+}
+
+#endif
