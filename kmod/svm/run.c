@@ -28,8 +28,10 @@ static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
 /* ---- TLB tags ------------------------------------------------------------------------------- */
 
 /* A tag that has no entries: a flush without touching those of others. */
-static void new_asid(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u64 generation)
+static void new_asid(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
+	/* Read after the request was taken and before the flush: see hull_mmu_flushed(). */
+	u64 generation = hull_mmu_generation(&vcpu->vm->mmu);
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
 
 	if (cpu->asid_next >= svm_caps.asids) {
@@ -120,7 +122,7 @@ static bool check_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
 	const char *broken;
 
-	if (hull_check && !hull_check_entry(vcpu, svm->generation, vcpu->cpu,
+	if (hull_check && !hull_check_entry(vcpu, svm->due, vcpu->cpu,
 					    svm->vmcb->control.asid))
 		return refuse(vcpu, HULL_X_CHECK_FAILED);
 	broken = svm_check_vmcb(svm->vmcb, svm_caps.asids, hull_gpa_bits);
@@ -143,15 +145,13 @@ static bool check_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
  */
 int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
-	u64 generation = atomic64_read(&vcpu->vm->mmu.generation);
-
-	/* A generation seen here was bumped after its flush request: see hull_mmu. */
-	svm->generation = generation;
+	/* A flush that is due has asked us before: its request is seen below. See tlb.c. */
+	svm->due = hull_mmu_due(&vcpu->vm->mmu);
 	smp_rmb();
 	if (hull_work_pending() || (READ_ONCE(vcpu->requests) & LEAVE_REQUESTS))
 		return 1;
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_FLUSH) || !asid_is_ours(vcpu, svm))
-		new_asid(vcpu, svm, generation);
+		new_asid(vcpu, svm);
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_TIMER)) {
 		hull_lapic_timer_expired(vcpu);
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
