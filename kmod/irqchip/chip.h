@@ -272,6 +272,11 @@ struct hull_apic_msg {
 	u8 vector;
 };
 
+/*
+ * The short way of most IPIs: fixed, to the one APIC with this id. False: there is none, perhaps it
+ * is a broadcast.
+ */
+bool hull_apic_send_one(struct hull_lapic *from, u8 vector, u32 id);
 /* Returns the number of APICs that accepted it. @from: the sender when it is an APIC. */
 unsigned int hull_apic_send(struct hull_irqchip *chip, struct hull_lapic *from,
 			    const struct hull_apic_msg *msg);

@@ -253,10 +253,12 @@ static void write_versioned(struct hull_vm *vm, gpa_t gpa, void *data, size_t si
 	version = (version + 1) | 1;
 	if (hull_gpa_write(vm, gpa, &version, sizeof(version)))
 		return;
+	/* Odd before the first change ... */
 	smp_wmb();
 	if (hull_gpa_write(vm, gpa + sizeof(version), data + sizeof(version),
 			   size - sizeof(version)))
 		return;
+	/* ... and even after the last. */
 	smp_wmb();
 	version++;
 	hull_gpa_write(vm, gpa, &version, sizeof(version));

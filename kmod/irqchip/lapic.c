@@ -12,17 +12,21 @@
 #include "chip.h"
 #include "vcpu.h"
 
+/* Written out, as it is on the way of each interrupt and EOI. */
 int hull_lapic_highest(const unsigned long *map)
 {
-	unsigned long word;
-	int i;
+	unsigned long word = READ_ONCE(map[3]);
 
-	for (i = 3; i >= 0; i--) {
-		word = READ_ONCE(map[i]);
-		if (word)
-			return i * 64 + __fls(word);
-	}
-	return -1;
+	if (word)
+		return 192 + __fls(word);
+	word = READ_ONCE(map[2]);
+	if (word)
+		return 128 + __fls(word);
+	word = READ_ONCE(map[1]);
+	if (word)
+		return 64 + __fls(word);
+	word = READ_ONCE(map[0]);
+	return word ? __fls(word) : -1;
 }
 
 /* ---- messages: any context ------------------------------------------------------------------ */
@@ -149,41 +153,44 @@ static bool pic_pending(const struct hull_lapic *lapic)
 	return lapic->accept_pic && READ_ONCE(lapic->chip->pics.output);
 }
 
-/* The vector the APIC would deliver now, or -1; *found tells whether IRR holds any at all. */
-static int apic_pending(const struct hull_lapic *lapic, bool *found)
+static bool irr_empty(const struct hull_lapic *lapic)
+{
+	return !(READ_ONCE(lapic->irr[0]) | READ_ONCE(lapic->irr[1]) |
+		 READ_ONCE(lapic->irr[2]) | READ_ONCE(lapic->irr[3]));
+}
+
+/* The vector the APIC would deliver now, or -1. */
+static int apic_pending(const struct hull_lapic *lapic)
 {
 	int vector = hull_lapic_highest(lapic->irr);
 
-	*found = vector >= 0;
 	if (vector < 0 || (vector & 0xf0) <= (lapic->ppr & 0xf0) || !hull_lapic_on(lapic))
 		return -1;
 	return vector;
 }
 
-/* ExtINT is not subject to priorities, so the PICs go first. */
-static int evaluate(struct hull_lapic *lapic)
+/*
+ * Something may be pending. ExtINT is not subject to priorities, so the PICs go first. Not inline:
+ * the way of hull_irq_pending() with nothing to find stays a few instructions.
+ */
+static noinline int evaluate(struct hull_lapic *lapic)
 {
-	bool found;
-	int vector;
-
 	if (pic_pending(lapic)) {
-		vector = hull_pic_peek(lapic->chip);
+		int vector = hull_pic_peek(lapic->chip);
+
 		if (vector >= 0)
 			return vector;
 	}
-	vector = apic_pending(lapic, &found);
-	if (found)
-		return vector;
+	if (!irr_empty(lapic))
+		return apic_pending(lapic);
 
 	WRITE_ONCE(lapic->hint.maybe, 0);
 	/* See raise_hint(). */
 	smp_mb();
-	vector = apic_pending(lapic, &found);
-	if (found || pic_pending(lapic))
-		WRITE_ONCE(lapic->hint.maybe, 1);
-	if (vector < 0 && pic_pending(lapic))
-		vector = hull_pic_peek(lapic->chip);
-	return vector;
+	if (irr_empty(lapic) && !pic_pending(lapic))
+		return -1;
+	WRITE_ONCE(lapic->hint.maybe, 1);
+	return pic_pending(lapic) ? hull_pic_peek(lapic->chip) : apic_pending(lapic);
 }
 
 int hull_irq_pending(struct hull_vcpu *vcpu)
@@ -198,12 +205,11 @@ int hull_irq_pending(struct hull_vcpu *vcpu)
 int hull_irq_acknowledge(struct hull_vcpu *vcpu)
 {
 	struct hull_lapic *lapic = vcpu->lapic;
-	bool found;
 	int vector;
 
 	if (pic_pending(lapic))
 		return hull_pic_acknowledge(lapic->chip);
-	vector = apic_pending(lapic, &found);
+	vector = apic_pending(lapic);
 	if (vector < 0)
 		return -1;
 	clear_bit(vector, lapic->irr);

@@ -133,10 +133,32 @@ static int read_x2apic(struct hull_lapic *lapic, unsigned int reg, u64 *value)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+/* The short way of nearly all IPIs: fixed, to one CPU. False: not one of these. */
+static bool send_simple(struct hull_lapic *lapic)
+{
+	u8 vector = lapic->icr & APIC_VECTOR_MASK;
+
+	if (unlikely(vector < 16))
+		return false;
+	switch (lapic->icr & (APIC_MODE_MASK | APIC_DEST_LOGICAL | APIC_DEST_ALLBUT)) {
+	case 0:
+		return hull_apic_send_one(lapic, vector, lapic->icr_dest);
+	case APIC_DEST_SELF:
+		hull_lapic_accept(lapic, DELIVER_FIXED, vector, false, true);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void send_ipi(struct hull_lapic *lapic)
 {
 	u32 icr = lapic->icr;
-	struct hull_apic_msg msg = {
+	struct hull_apic_msg msg;
+
+	if (likely(send_simple(lapic)))
+		return;
+	msg = (struct hull_apic_msg) {
 		.dest = lapic->icr_dest,
 		.wide = hull_lapic_x2(lapic),
 		.logical = icr & APIC_DEST_LOGICAL,
@@ -144,7 +166,6 @@ static void send_ipi(struct hull_lapic *lapic)
 		.mode = GET_APIC_DELIVERY_MODE(icr),
 		.vector = icr & APIC_VECTOR_MASK,
 	};
-
 	switch (msg.mode) {
 	case DELIVER_FIXED:
 	case DELIVER_LOWEST:

@@ -94,6 +94,16 @@ static unsigned int send_all(struct hull_irqchip *chip, struct hull_lapic *from,
 	return accepted;
 }
 
+bool hull_apic_send_one(struct hull_lapic *from, u8 vector, u32 id)
+{
+	struct hull_lapic *lapic = lapic_of(from->chip, id);
+
+	if (!lapic)
+		return false;
+	hull_lapic_accept(lapic, DELIVER_FIXED, vector, false, lapic == from);
+	return true;
+}
+
 unsigned int hull_apic_send(struct hull_irqchip *chip, struct hull_lapic *from,
 			    const struct hull_apic_msg *msg)
 {

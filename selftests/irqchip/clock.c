@@ -209,6 +209,7 @@ static void test_addresses(void)
 static void test_wall_clock(void)
 {
 	const struct pvclock_wall_clock *wall = (void *)(shim_memory + PAGE_AT);
+	u64 value = 0;
 
 	shim_real_offset = 1700000000 * (u64)NSEC_PER_SEC - shim_now + 999;
 	machine(0x1);
@@ -220,6 +221,8 @@ static void test_wall_clock(void)
 	set_msr(cpu[0], MSR_KVM_WALL_CLOCK, PAGE_AT);
 	EXPECT_EQ(wall->version, 4);
 	EXPECT_EQ(shim_memory[PAGE_AT + 12], 0);
+	EXPECT_EQ(hull_clock_read_msr(cpu[0], MSR_KVM_WALL_CLOCK_NEW, &value), 0);
+	EXPECT_EQ(value, PAGE_AT);
 	shim_real_offset = 0;
 }
 

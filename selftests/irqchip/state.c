@@ -65,6 +65,7 @@ static void test_apic(void)
 		machine_cold(0x4);
 		if (mode)
 			hull_lapic_set_base(cpu[2], 0xfee00c00);
+		EXPECT_EQ(take(cpu[2]), -1);
 		EXPECT_EQ(hull_lapic_set_state(cpu[2], &apic), 0);
 		EXPECT_EQ(hull_lapic_set_timers(cpu[2], &timers), 0);
 		save(cpu[2]);
@@ -151,6 +152,10 @@ static void test_apic_bits(void)
 		}
 		EXPECT(refused[mode] > 300);
 	}
+	save(cpu[2]);
+	put(APIC_DFR, 0xf0000000);
+	EXPECT_EQ(hull_lapic_set_state(cpu[2], &apic), -EINVAL);
+	save(cpu[2]);
 	put(APIC_IRR, 1 << 3);
 	EXPECT_EQ(hull_lapic_set_state(cpu[2], &apic), -EINVAL);
 }

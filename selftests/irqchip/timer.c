@@ -114,6 +114,10 @@ static void test_periodic(void)
 	EXPECT(fired(cpu[0]));
 	EXPECT(!fired(cpu[0]));
 	EXPECT_EQ(apic_read(cpu[0], APIC_TMCCT), 500000);
+	/* The callback is late: the count has begun anew all the same. */
+	shim_now += 700000;
+	EXPECT_EQ(apic_read(cpu[0], APIC_TMCCT), 800000);
+	shim_now -= 700000;
 	/* To one-shot: once more. */
 	apic_write(cpu[0], APIC_LVTT, ONESHOT);
 	shim_advance(500000);

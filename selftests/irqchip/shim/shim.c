@@ -9,6 +9,7 @@
 
 unsigned int shim_locks_held;
 bool shim_fail_alloc;
+void (*shim_on_mb)(void);
 unsigned int hull_gpa_bits = 40;
 
 /* ---- time ----------------------------------------------------------------------------------- */

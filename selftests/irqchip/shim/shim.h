@@ -35,6 +35,7 @@ typedef __s64 s64;
 #define GENMASK_ULL(h, l) ((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
 #define fallthrough	__attribute__((fallthrough))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define min(a, b)	((a) < (b) ? (a) : (b))
@@ -53,7 +54,13 @@ typedef __s64 s64;
 
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
-#define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* A test may act at full barriers, as another CPU would just there. */
+extern void (*shim_on_mb)(void);
+#define smp_mb() do {								\
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);				\
+	if (shim_on_mb)								\
+		shim_on_mb();							\
+} while (0)
 #define smp_wmb()		__atomic_thread_fence(__ATOMIC_RELEASE)
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
