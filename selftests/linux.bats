@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# Debian's kernels as guests, unmodified, from the boot loader's side to user space and off: the
+# launcher runs in the lab. One boot a run, described by variables:
+#
+#   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12       LAB_KERNEL  6.1 (default), 6.12, debug
+#   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
+#   GUEST_FORKS   200 (default) forks and execs of a program in the guest
+#
+# Run: bats selftests/linux.bats
+
+setup_file() {
+	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	export TOP
+	export kernel=${GUEST_KERNEL:-6.1-cloud} mem=${GUEST_MEM:-128M} forks=${GUEST_FORKS:-200}
+	export l1=${LAB_KERNEL:-6.1} l1_mem=${LAB_MEM:-2G} limit=800
+	local image
+	image=$("$TOP/scripts/kernels" --fetch "$kernel" | cut -f2)
+	"$TOP/scripts/guest-initramfs" --forks "$forks" "$BATS_FILE_TMPDIR/initramfs"
+	# The boot itself; the tests below look at what it left.
+	echo 0 >"$BATS_FILE_TMPDIR/status"
+	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --kernel "$l1" --mem "$l1_mem" --timeout $limit -- \
+		"$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" \
+		--mem "$mem" --append "console=ttyS0 panic=-1 quiet" --stats --timeout $((limit - 60)) \
+		>"$BATS_FILE_TMPDIR/stdout" 2>"$BATS_FILE_TMPDIR/stderr" ||
+		echo $? >"$BATS_FILE_TMPDIR/status"
+}
+
+# bats shows what a failed test printed.
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return
+	output=$(tr -d '\r' <stdout)
+	printf '%s\n' "$output" | tail -n 60
+	cat stderr
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: the guest powers off with status 0, the host reports nothing" {
+	[ "$(cat status)" -eq 0 ]
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: user space says who it is and computes" {
+	[[ $output == *"hull-guest: Linux ${kernel%-cloud}."* ]]
+	[[ $output == *"hull-guest: the primes below 2000 sum up to 277050"* ]]
+	[[ $output == *"hull-guest: done"* ]]
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: $GUEST_FORKS forks and execs succeed" {
+	[[ $output == *"hull-guest: $forks forks and execs"* ]]
+	[[ $output != *"failed"* ]]
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: it has its memory and a paravirtual clock" {
+	local have
+	have=$(sed -n 's/.*hull-guest: memory \([0-9]*\) kB.*/\1/p' <<<"$output")
+	case $mem in
+	*G) mem=$((${mem%G} * 1024)) ;;
+	*M) mem=${mem%M} ;;
+	esac
+	# A kernel keeps up to a tenth and its own image of about 60M for itself.
+	[ "$have" -gt $(((mem * 9 / 10 - 64) * 1024)) ]
+	[[ $output == *"clock: kvm-clock"* ]]
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: exits are counted by reason" {
+	grep -E '^all exits +[1-9][0-9]*' stderr
+	# Shown in the log of a run that succeeds, too.
+	sed -n '/^exits /,$s/^/# /p' stderr >&3
+}
