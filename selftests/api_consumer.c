@@ -364,7 +364,9 @@ static void scribble(int fd)
 		_exit(1);
 	for (;;) {
 		random = random * 1664525 + 1013904223;
-		words[random / 7 % (sizeof(*channel) / 4)] = random;
+		/* All but the two words that say what there is: without them it could not go on. */
+		if (random / 7 % (sizeof(*channel) / 4) % 32)
+			words[random / 7 % (sizeof(*channel) / 4)] = random;
 		channel->mailbox.response_seq = channel->mailbox.request_seq;
 		channel->mailbox.posted_tail = channel->mailbox.posted_head - (random >> 30);
 		if (!(random >> 24)) {
@@ -397,7 +399,7 @@ TEST_F_TIMEOUT(ring, hostile_consumer_harms_itself_only, 120)
 		reads++;
 	}
 	alarm_off();
-	TH_LOG("%d reads in spite of it", reads);
+	EXPECT_LT(0, reads);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	ret = guest_run(guest, 0);
