@@ -293,7 +293,7 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 		return err;
 
 	fault.sequence = READ_ONCE(vm->notifier.sequence);
-	/* The sequence is read before the page is looked up; pairs with the end of an invalidation. */
+	/* Read before the page is looked up; pairs with the end of an invalidation. */
 	smp_rmb();
 	err = get_page_at(&fault);
 	if (err)

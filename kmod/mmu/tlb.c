@@ -13,9 +13,10 @@
  *	  free unlinked tables                 enter
  *
  * A vCPU that enters without the request is seen in the guest and kicked: its next turn finds the
- * request. The wait ends when no vCPU is in the guest that has not taken the request. One that reads
- * the new due either finds the request or has taken it since, and then has seen the new generation:
- * the check accuses no one who followed the order, with any number of flushes at a time.
+ * request. The wait ends when no vCPU is in the guest that has not taken the request. One that
+ * reads the new due either finds the request or has taken it since, and then has seen the new
+ * generation: the check accuses no one who followed the order, with any number of flushes at a
+ * time.
  */
 #include "../mutate.h"
 #include "../vcpu.h"
