@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "machine/machine.h"
@@ -170,6 +171,8 @@ int report_end(struct machine *machine)
 {
 	const struct machine_end *end = &machine->end;
 
+	if (machine->console.mid_line && end->kind != END_OFF && isatty(STDERR_FILENO))
+		fputc('\n', stderr);
 	switch (end->kind) {
 	case END_OFF:
 		return EXIT_CODE_OFF;
@@ -251,28 +254,36 @@ static void sum_stats(const struct machine *machine, struct hull_stats *sum)
 	}
 }
 
-static void print_exit_row(const char *name, uint64_t count, uint64_t all, uint64_t cycles)
+/* Cycles spent outside the guest are left out where the module does not count them. */
+static void print_exit_row(const struct hull_stats *sum, enum hull_stat stat)
 {
-	fprintf(stderr, "%-28s %12" PRIu64 " %6.1f%% %16" PRIu64 " %10" PRIu64 "\n", name, count,
-		all ? 100.0 * count / all : 0.0, cycles, count ? cycles / count : 0);
+	uint64_t all = sum->value[HULL_STAT_EXITS], count = sum->value[stat];
+
+	fprintf(stderr, "%-28s %12" PRIu64 " %6.1f%%", stat_name[stat], count,
+		all ? 100.0 * count / all : 0.0);
+	if (sum->cycles[HULL_STAT_EXITS])
+		fprintf(stderr, " %16" PRIu64 " %10" PRIu64, (uint64_t)sum->cycles[stat],
+			count ? (uint64_t)sum->cycles[stat] / count : 0);
+	fputc('\n', stderr);
 }
 
 void report_stats(struct machine *machine)
 {
-	uint64_t all, cycles = 0;
 	struct hull_stats sum;
 	unsigned int i;
 
 	sum_stats(machine, &sum);
-	all = sum.value[HULL_STAT_EXITS];
-	fprintf(stderr, "%-28s %12s %7s %16s %10s\n", "exits", "count", "share", "cycles",
-		"each");
-	for (i = 0; i < HULL_STAT_EXITS; i++) {
-		cycles += sum.cycles[i];
+	sum.cycles[HULL_STAT_EXITS] = 0;
+	for (i = 0; i < HULL_STAT_EXITS; i++)
+		sum.cycles[HULL_STAT_EXITS] += sum.cycles[i];
+	fprintf(stderr, "%-28s %12s %7s", "exits", "count", "share");
+	if (sum.cycles[HULL_STAT_EXITS])
+		fprintf(stderr, " %16s %10s", "cycles", "each");
+	fputc('\n', stderr);
+	for (i = 0; i < HULL_STAT_EXITS; i++)
 		if (sum.value[i])
-			print_exit_row(stat_name[i], sum.value[i], all, sum.cycles[i]);
-	}
-	print_exit_row(stat_name[HULL_STAT_EXITS], all, all, cycles);
+			print_exit_row(&sum, i);
+	print_exit_row(&sum, HULL_STAT_EXITS);
 	for (i = HULL_STAT_EXITS + 1; i < HULL_STAT_COUNT; i++)
 		if (sum.value[i])
 			fprintf(stderr, "%-28s %12" PRIu64 "\n", stat_name[i],

@@ -150,6 +150,7 @@ void console_put(struct console *console, uint8_t byte)
 		return;
 	pthread_mutex_lock(&console->lock);
 	console->buffer[console->buffered++] = byte;
+	console->mid_line = byte != '\n';
 	if (byte == '\n' || console->buffered == CONSOLE_BUFFER) {
 		write_buffer(console);
 	} else if (!console->flush_soon) {

@@ -58,6 +58,7 @@ struct console {
 	pthread_mutex_t lock;		/* guards what follows */
 	uint8_t buffer[CONSOLE_BUFFER];
 	size_t buffered;
+	bool mid_line;			/* the last byte was no line end */
 	bool flush_soon;		/* the main thread looks at the buffer every few ms */
 	atomic_bool stopping;		/* output that would block is dropped */
 };

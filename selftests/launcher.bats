@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# The launcher as its users meet it, on a machine where hull.ko is not loaded:
+# usage, files that are no kernels, too little memory, documents that agree.
+#
+# Run: bats selftests/launcher.bats
+
+setup_file() {
+	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	HULL=$TOP/user/hull
+	GUEST=$TOP/selftests/build/launcher/guest.elf
+	export TOP HULL GUEST
+	make -s -C "$TOP/user"
+	make -s -C "$TOP/selftests/launcher"
+}
+
+# Also shows what a failed test printed, which bats does not do for "run".
+hull() {
+	run "$HULL" "$@"
+	printf '%s\n' "$output"
+}
+
+no_module() {
+	[ ! -e /dev/hull ] || skip "hull.ko is loaded"
+}
+
+# run_codes, check_codes: lines "CODE TEXT" out of the header that is their source.
+codes() {
+	sed -n "/HULL_$1_CODES(X)/,/^\$/s/.*X([A-Z_]*,[[:space:]]*\([0-9]*\),[[:space:]]*\"\(.*\)\").*/\1 \2/p" \
+		"$TOP/user/exit_codes.h"
+}
+
+@test "wrong usage ends with 125 and a hint" {
+	local arguments
+	for arguments in "" "--no-such-option" "no-such-command" "help no-such-command" "run" \
+		"run --kernel" "run --no-such-option" "run --kernel x --cpus 0" \
+		"run --kernel x --cpus 256" "run --kernel x --cpus -1" "run --kernel x --cpus 1x" \
+		"run --kernel x --mem 0" "run --kernel x --mem 512X" "run --kernel x --mem 1k" \
+		"run --kernel x --mem 99999999G" "run --kernel x --timeout 0" \
+		"run --kernel x --timeout -1" "run --kernel x --timeout soon" \
+		"run --kernel x --timeout nan" "run --kernel x --paging other" \
+		"run --kernel x --boot other" "run --kernel x y" "check x" "check --no-such"; do
+		# shellcheck disable=SC2086 # words
+		hull $arguments
+		[ "$status" -eq 125 ]
+		[[ $output == *hull* && $output == *--help* ]]
+	done
+}
+
+@test "help, usage and version go to stdout with status 0" {
+	local arguments
+	for arguments in --help help "help run" "help check" "run --help" "check --help" \
+		--version --usage; do
+		# shellcheck disable=SC2086 # words
+		run sh -c "'$HULL' $arguments 2>/dev/null"
+		[ "$status" -eq 0 ]
+		[[ $output == *hull* ]]
+	done
+	hull run --help
+	[[ $output == *"Examples:"*"hull run --kernel"* ]]
+	hull check --help
+	[[ $output == *"Example"*"hull check"* ]]
+}
+
+@test "exit codes are distinct and documented alike everywhere" {
+	local code text name count=0
+	[ -z "$( (codes RUN; codes CHECK) | cut -d' ' -f1 | grep -vx 0 | sort | uniq -d)" ]
+	for name in RUN CHECK; do
+		while read -r code text; do
+			count=$((count + 1))
+			case $name in
+			RUN) page=hull-run.1 help=run ;;
+			CHECK) page=hull.1 help=check ;;
+			esac
+			"$HULL" "$help" --help | grep -F "$text" | grep -qw "$code"
+			grep -A1 -x "\.It $code" "$TOP/user/$page" | grep -qiF "$text"
+			[ ! -e "$TOP/README.md" ] || grep -qw "$code" "$TOP/README.md"
+		done < <(codes $name)
+	done
+	[ "$count" -eq 15 ]
+}
+
+@test "every option is in the man page" {
+	local option
+	for option in $("$HULL" run --help | grep -oE -- '--[a-z-]+' | sort -u); do
+		case $option in
+		--help | --usage | --version) continue ;;
+		esac
+		grep -q -- "Fl Fl ${option#--}" "$TOP/user/hull-run.1"
+	done
+}
+
+@test "the man pages have no mistakes" {
+	local page
+	for page in hull.1 hull-run.1; do
+		run sh -c "LC_ALL=C.UTF-8 MANWIDTH=80 man -l --warnings=w -Tutf8 '$TOP/user/$page' 2>&1 >/dev/null"
+		[ "$status" -eq 0 ]
+		[ -z "$output" ]
+	done
+}
+
+@test "files that are no kernels are refused by name" {
+	cd "$BATS_TEST_TMPDIR"
+	: >empty
+	echo "just words" >text
+	head -c 100000 /dev/zero >zeros
+	head -c 300 "$GUEST" >cut
+	mkdir directory
+	local file
+	for file in empty text zeros cut directory missing; do
+		hull run --kernel $file
+		[ "$status" -eq 125 ]
+		[[ $output == "hull: "*"$file"* ]]
+	done
+	hull run --kernel "$GUEST" --initrd missing
+	[ "$status" -eq 125 ]
+	[[ $output == *"missing"* ]]
+	hull run --kernel "$GUEST" --boot multiboot --module missing,words
+	[ "$status" -eq 125 ]
+	[[ $output == *"cannot open missing"* ]]
+	run timeout 60 "$HULL" run --kernel /dev/zero
+	[ "$status" -eq 125 ]
+	[[ $output == *"too large"* ]]
+}
+
+@test "protocol and files must fit the kernel" {
+	hull run --kernel "$GUEST" --boot 64
+	[ "$status" -eq 125 ]
+	[[ $output == *"bzImage"* ]]
+	hull run --kernel "$GUEST" --boot multiboot --initrd "$GUEST"
+	[ "$status" -eq 125 ]
+	[[ $output == *"--module"* ]]
+}
+
+@test "too little memory is refused with what is needed" {
+	local image name need
+	head -c 20M /dev/zero >"$BATS_TEST_TMPDIR/initrd"
+	hull run --kernel "$GUEST" --initrd "$BATS_TEST_TMPDIR/initrd" --mem 16M
+	[ "$status" -eq 125 ]
+	[[ $output == *"16 MiB"*"at least 22 MiB (--mem 22M)"* ]]
+	for name in 6.1-cloud:68 6.1:80 6.12:72; do
+		image=$("$TOP/scripts/kernels" "${name%:*}" 2>/dev/null | cut -f2)
+		[ -r "$image" ] || continue
+		need=${name#*:}
+		hull run --kernel "$image" --mem $((need - 1))M
+		[ "$status" -eq 125 ]
+		[[ $output == *"at least $need MiB"* ]]
+		hull run --kernel "$image" --mem $((need - 1))M --initrd "$BATS_TEST_TMPDIR/initrd"
+		[[ $output == *"at least $((need + 20)) MiB"* ]]
+	done
+}
+
+@test "without the module: run says so, check says why" {
+	no_module
+	hull run --kernel "$GUEST" --append off
+	[ "$status" -eq 125 ]
+	[[ $output == *"/dev/hull"*"hull check"* ]]
+	hull check
+	[[ $output == *"module: hull is not loaded"*"insmod"* ]]
+	# The first obstacle counts.
+	if grep -qwE 'svm|vmx' /proc/cpuinfo; then
+		[ "$status" -ge 21 ] && [ "$status" -le 23 ]
+	else
+		[ "$status" -eq 20 ]
+	fi
+	[[ $output == *"cannot run guests now"* ]]
+}
