@@ -28,7 +28,8 @@ print_log() {
 }
 
 # verdict RUN STATUS LIMIT: exits with what the run amounts to. RUN is the
-# directory with its traces, STATUS that of timeout(1) around QEMU.
+# directory with its traces (a file "expired": COMMAND's time was up), STATUS
+# that of QEMU, or 124 from timeout(1) around it.
 verdict() {
 	local run=$1 words=$1/words log begun='' status
 	! grep -qx begin "$words" || begun=y
@@ -48,15 +49,13 @@ verdict() {
 		log_since_begin "$run/log" | print_log "from loading the module on"
 		die 125 "$(sed -n 's/^fail //p' "$words")"
 	fi
-	if [ "$2" -eq 124 ] && [ -n "$begun" ]; then
+	if [ -e "$run/expired" ]; then
 		die 124 "the time limit of $3 seconds has passed"
 	fi
 	tail -n 30 "$run/console" | print_log "its last lines"
 	cat "$run/qemu" >&2
-	if [ "$2" -eq 124 ]; then
-		die 125 "L1 did not come up in $3 seconds"
-	elif [ -z "$begun" ]; then
-		die 125 "L1 did not come up (QEMU's exit status: $2)"
+	if [ -z "$begun" ]; then
+		die 125 "L1 did not come up$([ "$2" -ne 124 ] || echo " in time") (QEMU's exit status: $2)"
 	fi
 	die 125 "L1 is gone before COMMAND ended: a reset, a triple fault, or COMMAND itself" \
 		"(QEMU's exit status: $2)"

@@ -35,7 +35,7 @@ gone() {
 	for arguments in "" "--no-such-option true" "--cpus" "--cpus x true" "--cpus 0 true" \
 		"--timeout soon true" "--mem lots true" "--icount --cpus 2 true" \
 		"--backend other true" "--paging other true" "--module /no/such/file true" \
-		"--kvm-params npt=0 true"; do
+		"--kvm-params npt=0 true" "--kmemleak true"; do
 		# shellcheck disable=SC2086 # words
 		lab $arguments
 		[ "$status" -eq 2 ]
@@ -102,11 +102,11 @@ gone() {
 }
 
 @test "output streams, the time limit gives 124" {
-	boot --timeout 15 -- sh -c 'echo first; echo second >&2; sleep 1000'
+	boot --timeout 5 -- sh -c 'echo first; echo second >&2; sleep 1000'
 	[ "$status" -eq 124 ]
 	[[ $output == *first* ]]
 	[[ $output == *second* ]]
-	[[ $output == *"time limit of 15"* ]]
+	[[ $output == *"time limit of 5"* ]]
 	gone
 }
 
