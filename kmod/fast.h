@@ -32,6 +32,12 @@ static __always_inline unsigned long hull_fast_hva(struct hull_vcpu *vcpu, gpa_t
 	return slot ? hull_slot_hva(slot, gfn) + offset_in_page(gpa) : 0;
 }
 
+/* May an interrupt wait in a controller? */
+static __always_inline bool hull_fast_irq(const struct hull_vcpu *vcpu)
+{
+	return vcpu->lapic && hull_irq_maybe(vcpu->lapic);
+}
+
 #define FAST_PTE_ADDRESS	GENMASK_ULL(51, 12)
 
 /**
@@ -50,12 +56,17 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 					      u32 expected, unsigned int len)
 {
 	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, bytes = 0;
+	unsigned int shift, past = 0;
 	u64 entry = cr3, offset_mask;
-	unsigned int shift;
 	unsigned long hva;
 
-	if (unlikely(offset_in_page(rip) > PAGE_SIZE - 4))
-		return false;
+	if (unlikely(offset_in_page(rip) > PAGE_SIZE - 4)) {
+		if (offset_in_page(rip) + len > PAGE_SIZE)
+			return false;
+		/* The last four bytes of the page, of which the first ones do not count. */
+		past = offset_in_page(rip) - (PAGE_SIZE - 4);
+		rip -= past;
+	}
 	for (shift = 39; ; shift -= 9) {
 		hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS) | ((rip >> shift) & 511) * 8);
 		if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 8)))
@@ -73,7 +84,7 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 		return false;
 	unsafe_get_user(bytes, (u32 __user *)hva, fault);
 	user_read_access_end();
-	return (bytes & mask) == expected;
+	return ((bytes >> (past * 8)) & mask) == expected;
 
 fault:
 	user_read_access_end();

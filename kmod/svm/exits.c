@@ -371,7 +371,8 @@ int svm_handle_exit(struct hull_vcpu *vcpu)
 	}
 	if (unlikely(!--svm->budget))
 		goto leave;
-	if (likely(!READ_ONCE(vcpu->requests) && !hull_work_pending() && !hull_check))
+	if (likely(!READ_ONCE(vcpu->requests) && !hull_fast_irq(vcpu) && !hull_work_pending() &&
+		   !hull_check))
 		return AGAIN;
 	if (!svm_next_entry(vcpu, svm))
 		return AGAIN;

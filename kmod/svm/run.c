@@ -10,6 +10,7 @@
 #include <asm/trapnr.h>
 
 #include "../event.h"
+#include "../fast.h"
 #include "../host.h"
 #include "../irqchip/irqchip.h"
 #include "../mmu/mmu.h"
@@ -156,7 +157,8 @@ int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 		hull_lapic_timer_expired(vcpu);
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 	}
-	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT))
+	/* Interrupts that the vCPU caused itself come without a request. */
+	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT) || hull_fast_irq(vcpu))
 		inject(vcpu, svm);
 	if (unlikely(vcpu->event.triple_fault))
 		return 1;
