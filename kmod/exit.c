@@ -19,6 +19,7 @@
 #include "msr.h"
 #include "ring.h"
 #include "state.h"
+#include "trace.h"
 #include "vcpu.h"
 
 /* MOV DR faults. */
@@ -121,6 +122,7 @@ static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	int ret = hull_mmu_fault(vcpu, exit->gpa, exit->access);
 
+	trace_hull_fault(vcpu->id, exit->gpa, exit->access, ret);
 	if (ret == HULL_FAULT_MAPPED)
 		return HULL_RESUME;
 	if (ret == HULL_FAULT_MMIO) {

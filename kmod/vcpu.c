@@ -21,6 +21,7 @@
 #include "irqchip/irqchip.h"
 #include "msr.h"
 #include "state.h"
+#include "trace.h"
 #include "vcpu.h"
 
 /* ---- requests, kicks, sleep ----------------------------------------------------------------- */
@@ -72,6 +73,7 @@ int hull_vcpu_end(struct hull_vcpu *vcpu, u32 reason, u64 code, u64 info1, u64 i
 		vm->end.end_rip = vcpu->gprs.rip;
 		vm->end.end_insn_len = vcpu->emu.state.nbytes;
 		memcpy(vm->end.end_insn, vcpu->emu.state.bytes, HULL_INSN_MAX);
+		trace_hull_end(vcpu->id, reason, code, vcpu->gprs.rip);
 		smp_store_release(&vm->end_published, true);
 		hull_vm_request(vm, HULL_REQ_END);
 	}
@@ -159,6 +161,39 @@ static int sleep_halted(struct hull_vcpu *vcpu)
 	return err ?: HULL_RESUME;
 }
 
+/* The counter that an exit belongs to. */
+static const u8 stat_of_kind[] = {
+	[HULL_X_NONE] = HULL_STAT_INTERRUPT,
+	[HULL_X_PORT] = HULL_STAT_PORT,
+	[HULL_X_MEMORY] = HULL_STAT_MEMORY_FAULT,
+	[HULL_X_MSR] = HULL_STAT_MSR,
+	[HULL_X_CPUID] = HULL_STAT_CPUID,
+	[HULL_X_HYPERCALL] = HULL_STAT_HYPERCALL,
+	[HULL_X_HLT] = HULL_STAT_HLT,
+	[HULL_X_PAUSE] = HULL_STAT_PAUSE,
+	[HULL_X_CR] = HULL_STAT_CONTROL,
+	[HULL_X_DR] = HULL_STAT_CONTROL,
+	[HULL_X_XSETBV] = HULL_STAT_CONTROL,
+	[HULL_X_CACHE] = HULL_STAT_INVALIDATE,
+	[HULL_X_INVLPG] = HULL_STAT_INVALIDATE,
+	[HULL_X_EXCEPTION] = HULL_STAT_EXCEPTION,
+	[HULL_X_UD] = HULL_STAT_VIRT_INSN,
+};
+
+/* Handle an exit, and account the time that it takes. */
+static int handle_exit(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	u8 stat = exit->kind < ARRAY_SIZE(stat_of_kind) ? stat_of_kind[exit->kind] : 0;
+	u64 start = rdtsc();
+	int next;
+
+	trace_hull_exit(vcpu->id, exit->kind, exit->code, exit->info[0], exit->info[1],
+			vcpu->gprs.rip);
+	next = hull_exit_handle(vcpu, exit);
+	vcpu->stats.cycles[stat ?: HULL_STAT_OTHER] += rdtsc() - start;
+	return next;
+}
+
 /* One turn. HULL_RESUME: another one; HULL_PUBLISH; -errno. */
 static int run_once(struct hull_vcpu *vcpu)
 {
@@ -185,7 +220,7 @@ static int run_once(struct hull_vcpu *vcpu)
 	err = hull_backend->run(vcpu, &exit);
 	if (err)
 		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, 0, -err, 0);
-	return hull_exit_handle(vcpu, &exit);
+	return exit.kind == HULL_X_NONE ? HULL_RESUME : handle_exit(vcpu, &exit);
 }
 
 static long vcpu_run(void *object, void *arg)

@@ -568,7 +568,9 @@ enum hull_stat {
  * @count: entries in use
  * @reserved: zero
  * @value: counters, indexed by enum hull_stat
- * @cycles: TSC cycles spent outside the guest, by the exit's reason; only reasons of exits
+ * @cycles: TSC cycles spent on exits that closed the window, by reason, from the window's end until
+ *          the guest can be entered again or HULL_RUN returns; what is handled inside costs too
+ *          little to be timed
  */
 struct hull_stats {
 	__u32 count;
