@@ -97,7 +97,7 @@ static const u8 must_intercept[] = {
 	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_XSETBV,
 };
 
-static const char *check_control(const struct vmcb *vmcb, u32 asids)
+const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 {
 	const struct vmcb_control_area *control = &vmcb->control;
 	size_t i;
@@ -119,7 +119,7 @@ static const char *check_control(const struct vmcb *vmcb, u32 asids)
 	return NULL;
 }
 
-const char *svm_check_vmcb(const struct vmcb *vmcb, u32 asids, unsigned int gpa_bits)
+const char *svm_check_state(const struct vmcb *vmcb, unsigned int gpa_bits)
 {
 	const char *broken;
 
@@ -128,7 +128,5 @@ const char *svm_check_vmcb(const struct vmcb *vmcb, u32 asids, unsigned int gpa_
 		broken = check_mode(&vmcb->save);
 	if (!broken)
 		broken = check_event(&vmcb->control);
-	if (!broken)
-		broken = check_control(vmcb, asids);
 	return broken;
 }

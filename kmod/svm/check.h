@@ -8,14 +8,22 @@
 struct vmcb;
 
 /**
- * svm_check_vmcb - would a CPU accept this VMCB, and is it one hull may run?
+ * svm_check_state - would a CPU accept this guest state?
  * @vmcb: control block
- * @asids: ASIDs the CPU has
  * @gpa_bits: width of physical addresses
  *
- * Return: NULL, or the rule that is broken, in words. The rules are the consistency checks of
- * VMRUN, and the intercepts without which a guest could touch the host.
+ * Return: NULL, or the rule of VMRUN that is broken, in words. User space may have set the state.
  */
-const char *svm_check_vmcb(const struct vmcb *vmcb, u32 asids, unsigned int gpa_bits);
+const char *svm_check_state(const struct vmcb *vmcb, unsigned int gpa_bits);
+
+/**
+ * svm_check_control - is this a VMCB hull may run?
+ * @vmcb: control block
+ * @asids: ASIDs the CPU has
+ *
+ * Return: NULL, or what is wrong: rules of VMRUN, and the intercepts without which a guest could
+ * touch the host. Nobody but hull writes what is looked at.
+ */
+const char *svm_check_control(const struct vmcb *vmcb, u32 asids);
 
 #endif
