@@ -24,7 +24,7 @@ static bool has(const struct vmcb *vmcb, unsigned int bit)
 	return vmcb->control.intercepts[bit / 32] & BIT(bit % 32);
 }
 
-static const char *check_registers(const struct vmcb_save_area *save, unsigned int gpa_bits)
+static const char *check_registers(const struct vmcb_save_area *save)
 {
 	if ((save->cr0 & X86_CR0_NW) && !(save->cr0 & X86_CR0_CD))
 		return "CR0.NW is set and CR0.CD is not";
@@ -34,21 +34,16 @@ static const char *check_registers(const struct vmcb_save_area *save, unsigned i
 		return "CR0.PG is set and CR0.PE is not";
 	if (save->cr4 & CR4_RESERVED)
 		return "CR4 has reserved bits";
-	if (save->cr3 >> gpa_bits)
-		return "CR3 is beyond the physical address width";
 	if (save->dr6 >> 32)
 		return "DR6 has high bits";
 	if (save->dr7 >> 32)
 		return "DR7 has high bits";
-	if (!(save->rflags & X86_EFLAGS_FIXED))
-		return "RFLAGS bit 1 is clear";
 	return NULL;
 }
 
 static const char *check_mode(const struct vmcb_save_area *save)
 {
 	bool lme = save->efer & EFER_LME, pg = save->cr0 & X86_CR0_PG;
-	u16 cs = save->cs.attrib;
 
 	if (!(save->efer & EFER_SVME))
 		return "EFER.SVME is clear";
@@ -60,12 +55,6 @@ static const char *check_mode(const struct vmcb_save_area *save)
 		return "long mode without CR4.PAE";
 	if (lme && pg && !(save->cr0 & X86_CR0_PE))
 		return "long mode without CR0.PE";
-	if (lme && pg && (cs & HULL_SEG_L) && (cs & HULL_SEG_DB))
-		return "CS.L and CS.D are both set in long mode";
-	if ((save->efer & EFER_LMA) && (save->rflags & X86_EFLAGS_VM))
-		return "virtual-8086 mode in long mode";
-	if (save->cpl > 3)
-		return "CPL is above 3";
 	return NULL;
 }
 
@@ -106,7 +95,7 @@ const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 		return "the ASID is not one of the CPU's";
 	if (!(control->int_ctl & V_INTR_MASKING_MASK))
 		return "the guest's RFLAGS.IF would mask the host's interrupts";
-	if (!(control->nested_ctl & SVM_NESTED_CTL_NP_ENABLE) || !control->nested_cr3 ||
+	if (!(control->misc_ctl & SVM_MISC_ENABLE_NP) || !control->nested_cr3 ||
 	    (control->nested_cr3 & 0xfff))
 		return "nested paging has no root";
 	if ((control->iopm_base_pa & 0xfff) || (control->msrpm_base_pa & 0xfff) ||
@@ -119,14 +108,32 @@ const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 	return NULL;
 }
 
-const char *svm_check_state(const struct vmcb *vmcb, unsigned int gpa_bits)
+const char *svm_check_state(const struct vmcb *vmcb)
 {
 	const char *broken;
 
-	broken = check_registers(&vmcb->save, gpa_bits);
+	broken = check_registers(&vmcb->save);
 	if (!broken)
 		broken = check_mode(&vmcb->save);
 	if (!broken)
 		broken = check_event(&vmcb->control);
 	return broken;
+}
+
+const char *svm_check_guest(const struct vmcb *vmcb, unsigned int gpa_bits)
+{
+	const struct vmcb_save_area *save = &vmcb->save;
+	u16 cs = save->cs.attrib;
+
+	if (save->cr3 >> gpa_bits)
+		return "CR3 is beyond the physical address width";
+	if (!(save->rflags & X86_EFLAGS_FIXED))
+		return "RFLAGS bit 1 is clear";
+	if ((save->efer & EFER_LMA) && (save->rflags & X86_EFLAGS_VM))
+		return "virtual-8086 mode in long mode";
+	if ((save->efer & EFER_LMA) && (cs & HULL_SEG_L) && (cs & HULL_SEG_DB))
+		return "CS.L and CS.D are both set in long mode";
+	if (save->cpl > 3)
+		return "CPL is above 3";
+	return NULL;
 }

@@ -122,27 +122,31 @@ static bool refuse(struct hull_vcpu *vcpu, u32 kind)
 static bool check_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
 	const char *broken;
+	bool ours = true;
 
 	if (hull_check && !hull_check_entry(vcpu, svm->due, vcpu->cpu,
 					    svm->vmcb->control.asid))
 		return refuse(vcpu, HULL_X_CHECK_FAILED);
 	broken = svm_check_control(svm->vmcb, svm_caps.asids);
-	if (unlikely(broken))
-		goto ours;
-	broken = svm_check_state(svm->vmcb, hull_gpa_bits);
+	if (likely(!broken)) {
+		broken = svm_check_state(svm->vmcb);
+		ours = !vcpu->state_set;
+	}
+	if (likely(!broken)) {
+		broken = svm_check_guest(svm->vmcb, hull_gpa_bits);
+		ours = false;
+	}
 	if (likely(!broken)) {
 		vcpu->state_set = false;
 		return true;
 	}
-	/* A mistake of user space, unless the state was good before. */
-	if (vcpu->state_set) {
-		pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
-				    task_tgid_nr(current), broken);
-		return refuse(vcpu, HULL_X_BAD_STATE);
+	if (ours) {
+		hull_check_failed(vcpu->vm, broken, vcpu->id, svm->vmcb->save.rip);
+		return refuse(vcpu, HULL_X_CHECK_FAILED);
 	}
-ours:
-	hull_check_failed(vcpu->vm, broken, vcpu->id, svm->vmcb->save.rip);
-	return refuse(vcpu, HULL_X_CHECK_FAILED);
+	pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
+			    task_tgid_nr(current), broken);
+	return refuse(vcpu, HULL_X_BAD_STATE);
 }
 
 /*
