@@ -100,6 +100,7 @@ static long dev_get_info(void *object, void *arg)
 static long dev_create_vm(void *object, void *arg)
 {
 	const struct hull_create_vm *args = arg;
+	int fd;
 
 	if (args->flags & ~HULL_VM_FLAGS)
 		return -EINVAL;
@@ -109,7 +110,9 @@ static long dev_create_vm(void *object, void *arg)
 		return -EOPNOTSUPP;
 	if (args->paging > HULL_PAGING_SHADOW || args->pm_timer_port > 0xfffc)
 		return -EINVAL;
-	return hull_vm_create_fd(args);
+	fd = hull_vm_create_fd(args);
+	/* The notifier gives way to signals: nothing is done yet, so it is done again after them. */
+	return fd == -EINTR ? -ERESTARTNOINTR : fd;
 }
 
 static long dev_get_cpuid(void *object, void *arg)
