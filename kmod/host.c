@@ -226,8 +226,8 @@ static void restore_host_debug(struct hull_vcpu *vcpu)
 	}
 	if (vcpu->debug.dr6 != DR6_RESERVED)
 		native_set_debugreg(6, DR6_RESERVED);
-	/* An exit leaves DR7 disabled. */
-	if (hw_breakpoint_active())
+	/* An exit leaves DR7 disabled. A breakpoint of the past may leave more than enable bits. */
+	if (__this_cpu_read(cpu_dr7))
 		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
 }
 
@@ -240,7 +240,7 @@ void hull_host_predictors(struct hull_vcpu *vcpu)
 	__this_cpu_write(last_vcpu, vcpu);
 	/* Mitigation: a guest must not train the branch predictors of another. */
 	if (boot_cpu_has(X86_FEATURE_IBPB))
-		native_wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		native_wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 /*
