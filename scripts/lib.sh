@@ -7,14 +7,16 @@
 # A kernel is an image, its modules, and (for kernels hull.ko is built for) a
 # build directory. hull_kernel turns a name into these:
 #
-#   (empty)            the newest Debian kernel whose headers are installed
+#   (empty)            the newest Debian kernel whose headers are installed, or
+#                      else in the cache
 #   6.1  6.12          the newest of that series, with headers if there are any
 #   6.1-cloud          the same of the cloud flavour (guests only: it has no 9p)
 #   6.1.0-56-amd64     exactly this release
 #   debug  trimmed     built by scripts/lab-kernel
 #
-# Images never go into the user's /boot: a package is unpacked in the cache. An
-# installed image of the same release is used where it is.
+# Images never go into the user's /boot: a package is unpacked in the cache, and
+# so are headers that would bring an image along. What is installed of the same
+# release is used where it is.
 
 # shellcheck disable=SC2034 # the callers use it
 HULL_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -60,13 +62,24 @@ with_lock() {
 	)
 }
 
-# Releases known here, one a line, oldest first.
+# Releases known here, one a line, oldest first: with installed headers ...
 headers_installed() {
-	local dir
-	for dir in /lib/modules/*-amd64/build; do
-		[ -e "$dir/Makefile" ] || continue
-		dir=${dir%/build}
-		printf '%s\n' "${dir##*/}"
+	list_headers /lib/modules
+}
+
+# ... or with headers here or in the cache.
+headers_present() {
+	list_headers /lib/modules "$HULL_CACHE/headers" | uniq
+}
+
+list_headers() {
+	local top dir
+	for top; do
+		for dir in "$top"/*-amd64/build; do
+			[ -e "$dir/Makefile" ] || continue
+			dir=${dir%/build}
+			printf '%s\n' "${dir##*/}"
+		done
 	done | sort -V
 }
 
@@ -105,7 +118,9 @@ kernel_release() {
 	local series flavour=amd64 found
 	case $1 in
 	'')
-		headers_installed | tail -n 1
+		found=$(headers_installed | tail -n 1)
+		[ -n "$found" ] || found=$(headers_present | tail -n 1)
+		[ -z "$found" ] || printf '%s\n' "$found"
 		return
 		;;
 	[0-9]*.*[-+]*-amd64 | debug | trimmed)
@@ -116,34 +131,58 @@ kernel_release() {
 	[0-9]*) series=$1 ;;
 	*) return ;;
 	esac
-	found=$(headers_installed | of_series "$series" "$flavour" | tail -n 1)
+	found=$(headers_present | of_series "$series" "$flavour" | tail -n 1)
 	[ -n "$found" ] || found=$(images_present | of_series "$series" "$flavour" | tail -n 1)
 	[ -n "$found" ] || found=$(images_in_archive "$series" | of_series "$series" "$flavour" | tail -n 1)
 	[ -z "$found" ] || printf '%s\n' "$found"
 }
 
-# fetch_image RELEASE: unpacks Debian's image package into the cache.
-fetch_image() {
-	local dir=$HULL_CACHE/kernels/$1 new package=linux-image-$1
-	[ ! -e "$dir/vmlinuz" ] || return 0
-	have apt-get || die 1 "$package is not here and there is no apt-get to fetch it with"
-	note "fetching $package"
-	mkdir -p "$HULL_CACHE/kernels"
-	new=$(mktemp -d "$HULL_CACHE/kernels/.new.XXXXXX")
+# fetch_packages DIR PACKAGE...: unpacks Debian packages below DIR.
+fetch_packages() {
+	local dir=$1
+	shift
+	have apt-get || die 1 "there is no apt-get here to fetch $* with"
+	note "fetching $*"
 	# The _apt user cannot write here; apt would warn of it at each download.
-	if ! (cd "$new" && apt-get -q -o APT::Sandbox::User=root download "$package") >"$new/log" 2>&1; then
-		cat "$new/log" >&2
-		rm -rf "$new"
-		die 1 "cannot download $package: try apt-get update; an old release leaves the archive," \
-			"then upgrade linux-headers"
+	if ! (cd "$dir" && apt-get -q -o APT::Sandbox::User=root download "$@") >"$dir/log" 2>&1; then
+		cat "$dir/log" >&2
+		rm -rf "$dir"
+		die 1 "cannot download $*: try apt-get update; what is old leaves the archive, then" \
+			"upgrade linux-headers"
 	fi
-	dpkg-deb -x "$new"/linux-image-*.deb "$new"
-	rm -f "$new"/linux-image-*.deb "$new/log"
+	find "$dir" -maxdepth 1 -name '*.deb' -exec dpkg-deb -x {} "$dir" \;
+	rm -f "$dir"/*.deb "$dir/log"
+	chmod 755 "$dir"
+}
+
+# fetch_image RELEASE: takes the image and its modules into the cache.
+fetch_image() {
+	local dir=$HULL_CACHE/kernels/$1 new
+	[ ! -e "$dir/vmlinuz" ] || return 0
+	mkdir -p "${dir%/*}"
+	new=$(mktemp -d "${dir%/*}/.new.XXXXXX")
+	fetch_packages "$new" "linux-image-$1"
 	mv "$new/boot/vmlinuz-$1" "$new/vmlinuz"
 	mv "$new/boot/config-$1" "$new/config"
 	rm -rf "${new:?}"/{boot,usr}
 	depmod -b "$new" "$1"
-	chmod 755 "$new"
+	mv -T "$new" "$dir"
+}
+
+# fetch_headers RELEASE: the same for headers, where installing them would
+# install an image as well. Beside the makefile's first line their paths are
+# relative.
+fetch_headers() {
+	local dir=$HULL_CACHE/headers/$1 new parts
+	[ ! -e "$dir/build" ] || return 0
+	mkdir -p "${dir%/*}"
+	new=$(mktemp -d "${dir%/*}/.new.XXXXXX")
+	mapfile -t parts < <(apt-cache depends "linux-headers-$1" |
+		sed -n 's/^ *Depends: \(linux-headers-.*-common\|linux-kbuild-.*\)$/\1/p')
+	fetch_packages "$new" "linux-headers-$1" "${parts[@]}"
+	sed -i "s|^include /usr/|include $dir/usr/|" "$new/usr/src/linux-headers-$1/Makefile"
+	ln -s "usr/src/linux-headers-$1" "$new/build"
+	rm -rf "${new:?}"/{lib,usr/share}
 	mv -T "$new" "$dir"
 }
 
@@ -188,7 +227,9 @@ hull_kernel_headers() {
 		;;
 	*)
 		K_RELEASE=$K_ID
-		[ ! -e "/lib/modules/$K_RELEASE/build/Makefile" ] || K_BUILD=/lib/modules/$K_RELEASE/build
+		for dir in "$HULL_CACHE/headers" /lib/modules; do
+			[ ! -e "$dir/$K_RELEASE/build/Makefile" ] || K_BUILD=$dir/$K_RELEASE/build
+		done
 		;;
 	esac
 }
