@@ -14,7 +14,7 @@
 #include "vcpu.h"
 
 /* A periodic timer that is faster is slowed down to this: the host must keep breathing. */
-#define MIN_PERIOD_NS	(100 * 1000ULL)
+#define MIN_PERIOD_NS	(200 * 1000ULL)
 /* A deadline callback that came this early re-arms itself: TSC and host clock drift apart. */
 #define DEADLINE_SLACK_NS	1000ULL
 

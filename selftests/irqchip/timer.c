@@ -137,18 +137,18 @@ static void test_storm(void)
 	for (count = 1; count < 100000; count *= 7) {
 		apic_write(cpu[0], APIC_LVTT, PERIODIC);
 		apic_write(cpu[0], APIC_TMICT, count);
-		EXPECT(shim_advance(10000000) <= 100);
+		EXPECT(shim_advance(10000000) <= 50);
 		EXPECT(apic_read(cpu[0], APIC_TMCCT) <= count);
 		/* Nor by a detour. */
 		apic_write(cpu[0], APIC_TMICT, 0);
 		apic_write(cpu[0], APIC_LVTT, ONESHOT);
 		apic_write(cpu[0], APIC_TMICT, count);
 		apic_write(cpu[0], APIC_LVTT, PERIODIC);
-		EXPECT(shim_advance(10000000) <= 101);
+		EXPECT(shim_advance(10000000) <= 51);
 		apic_write(cpu[0], APIC_TDCR, APIC_TDR_DIV_2);
-		EXPECT(shim_advance(10000000) <= 101);
+		EXPECT(shim_advance(10000000) <= 51);
 		apic_write(cpu[0], APIC_TDCR, APIC_TDR_DIV_1);
-		EXPECT(shim_advance(10000000) <= 101);
+		EXPECT(shim_advance(10000000) <= 51);
 		apic_write(cpu[0], APIC_TMICT, 0);
 	}
 	fired(cpu[0]);
