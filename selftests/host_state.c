@@ -5,7 +5,7 @@
  * window (kmod/host.c), and this process looks at what it can see of its own: all registers, XSAVE
  * state, segment selectors and bases, a hardware breakpoint.
  *
- * Environment: HULL_EXITS: exits to make (default 100000); HULL_SEED: of the random numbers.
+ * Environment: HULL_EXITS: exits to make (default 20000); HULL_SEED: of the random numbers.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
@@ -622,7 +622,7 @@ static struct probe probe;
 
 TEST_F_TIMEOUT(host, random_exits, 300)
 {
-	const __u64 wanted = environment("HULL_EXITS", 100000);
+	const __u64 wanted = environment("HULL_EXITS", 20000);
 	__u64 exits = 0, writes = 0, hits = 0;
 	const char *wrong = NULL;
 	struct klog klog;
