@@ -140,7 +140,7 @@ static const u32 digest_msrs[] = {
 	MSR_KERNEL_GS_BASE, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-/**
+/*
  * struct host_digest - host state that no guest may change
  */
 struct host_digest {

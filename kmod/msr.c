@@ -229,15 +229,15 @@ static int read_de_cfg(struct hull_vcpu *vcpu, u32 index, u64 *value)
 
 /* ---- MTRRs: kept for guests that look at them ----------------------------------------------- */
 
-#define MTRR_CAP_FIXED		BIT_ULL(8)
-#define MTRR_CAP_WC		BIT_ULL(10)
+#define CAP_FIXED		BIT_ULL(8)
+#define CAP_WC			BIT_ULL(10)
 #define MTRR_DEF_WRITABLE	0xcffULL
 #define MTRR_DEF_RESET		0x806ULL	/* on, write-back, as firmware leaves it */
 #define MTRR_MASK_VALID		BIT_ULL(11)
 
 static int read_mtrr_cap(struct hull_vcpu *vcpu, u32 index, u64 *value)
 {
-	*value = HULL_MTRR_VARIABLE | MTRR_CAP_FIXED | MTRR_CAP_WC;
+	*value = HULL_MTRR_VARIABLE | CAP_FIXED | CAP_WC;
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-typedef u64 gva_t;		/* guest-virtual (linear) address */
+typedef unsigned long gva_t;	/* guest-virtual (linear) address */
 typedef u64 gpa_t;		/* guest-physical address */
 typedef u64 gfn_t;		/* guest frame number: gpa >> PAGE_SHIFT */
 typedef u64 hpa_t;		/* host-physical address */

@@ -72,6 +72,34 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define FOLL_HONOR_NUMA_FAULT	0
 #endif
 
+/* 6.16: MSR accessors are named after the quad word they take. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define rdmsrq		rdmsrl
+#define rdmsrq_safe	rdmsrl_safe
+#define wrmsrq		wrmsrl
+#define native_wrmsrq	native_wrmsrl
+#endif
+
+/* 6.16: cpuid() and the like have a header of their own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#include <asm/processor.h>
+#else
+#include <asm/cpuid/api.h>
+#endif
+
+/* 7.0: what an MMU notifier says of a page's age is a bool. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+typedef int hull_young_t;
+#else
+typedef bool hull_young_t;
+#endif
+
+/* 7.0: the VMCB's word that enables nested paging is called after the rest of its bits. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define misc_ctl		nested_ctl
+#define SVM_MISC_ENABLE_NP	SVM_NESTED_CTL_NP_ENABLE
+#endif
+
 #else /* __ASSEMBLY__ */
 
 #include <asm/alternative.h>

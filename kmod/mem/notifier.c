@@ -175,19 +175,19 @@ static bool age_range(struct mmu_notifier *mn, unsigned long start, unsigned lon
 }
 
 /* As on the CPU itself, a TLB that keeps an accessed page a little longer does no harm. */
-static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
-			     unsigned long end)
+static hull_young_t clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				      unsigned long start, unsigned long end)
 {
 	return age_range(mn, start, end, true);
 }
 
-static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
-		       unsigned long end)
+static hull_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				unsigned long start, unsigned long end)
 {
 	return age_range(mn, start, end, true);
 }
 
-static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
+static hull_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
 	return age_range(mn, address, address + PAGE_SIZE, false);
 }

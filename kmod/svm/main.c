@@ -55,14 +55,14 @@ static int svm_hardware_enable(void)
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
 	u64 efer, vm_cr;
 
-	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS))
+	if (!rdmsrq_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS))
 		return -EOPNOTSUPP;
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	wrmsrl(MSR_EFER, efer | EFER_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(cpu->save));
-	rdmsrl(MSR_GS_BASE, cpu->gs_base);
+	wrmsrq(MSR_EFER, efer | EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, page_to_phys(cpu->save));
+	rdmsrq(MSR_GS_BASE, cpu->gs_base);
 	/* Every tag from before is void: the first hand-out flushes. */
 	cpu->asid_generation++;
 	cpu->asid_next = svm_caps.asids;
@@ -73,9 +73,9 @@ static void svm_hardware_disable(void)
 {
 	u64 efer;
 
-	wrmsrl(MSR_VM_HSAVE_PA, 0);
-	rdmsrl(MSR_EFER, efer);
-	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, 0);
+	rdmsrq(MSR_EFER, efer);
+	wrmsrq(MSR_EFER, efer & ~(u64)EFER_SVME);
 }
 
 static int svm_vm_create(struct hull_vm *vm)

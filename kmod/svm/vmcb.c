@@ -100,6 +100,6 @@ void svm_vmcb_init(struct hull_vm *vm, struct vmcb *vmcb)
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	control->misc_ctl = SVM_MISC_ENABLE_NP;
 	control->nested_cr3 = vm->mmu.root;
 }
