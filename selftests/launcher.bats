@@ -105,10 +105,10 @@ codes() {
 	: >empty
 	echo "just words" >text
 	head -c 100000 /dev/zero >zeros
-	head -c 300 "$GUEST" >cut
+	head -c 300 "$GUEST" >short
 	mkdir directory
 	local file
-	for file in empty text zeros cut directory missing; do
+	for file in empty text zeros short directory missing; do
 		hull run --kernel $file
 		[ "$status" -eq 125 ]
 		[[ $output == "hull: "*"$file"* ]]

@@ -145,8 +145,8 @@ static void check_kvm(enum vendor vendor)
 	takes_at_load = read_word("/sys/module/kvm/parameters/enable_virt_at_load", path,
 				  sizeof(path)) && path[0] == 'Y';
 	if (takes_at_load || strcmp(word, "0")) {
-		snprintf(text, sizeof(text), "%s holds the hardware; end its guests, then: rmmod %s",
-			 name, name);
+		snprintf(text, sizeof(text), "%s holds the hardware; end its guests, then: "
+			 "rmmod %s", name, name);
 		obstacle(EXIT_CODE_BUSY, "other hypervisors", text);
 	} else {
 		snprintf(text, sizeof(text), "%s is loaded and idle; its guests and hull's cannot "

@@ -275,8 +275,8 @@ static int run_machine(struct run_options *run, struct failure *why)
 	    boot_load(&machine->memory, &run->boot, &entry, why))
 		goto out;
 	free_files(&run->boot);
-	if (machine_open(machine, why) || machine_add_devices(machine, why) || machine_add_vcpus(machine, &entry, why) ||
-	    machine_run(machine, why))
+	if (machine_open(machine, why) || machine_add_devices(machine, why) ||
+	    machine_add_vcpus(machine, &entry, why) || machine_run(machine, why))
 		goto out;
 	status = report_end(machine);
 	if (run->stats)

@@ -84,7 +84,8 @@ static void pm_write(struct device *device, uint64_t offset, uint64_t value, uns
 			write_register(pm, index, 0xffff, value >> 8 * i);
 			i += 2;
 		} else {
-			write_register(pm, index, 0xff << 8 * high, (value >> 8 * i & 0xff) << 8 * high);
+			write_register(pm, index, 0xff << 8 * high,
+				       (value >> 8 * i & 0xff) << 8 * high);
 			i++;
 		}
 	}

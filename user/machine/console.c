@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine/console.h"
@@ -292,6 +294,22 @@ void console_input(struct console *console)
 	console_room(console);
 }
 
+/*
+ * What the other end of a pseudo-terminal has not read is lost when it is closed: wait as long as
+ * somebody reads.
+ */
+static void drain_pty(const struct console *console)
+{
+	const struct timespec step = { .tv_nsec = 10000000 };
+	int unread, last = -1, idle = 0;
+
+	while (!ioctl(console->keep, FIONREAD, &unread) && unread && idle < DRAIN_MS / 5 / 10) {
+		idle = unread == last ? idle + 1 : 0;
+		last = unread;
+		nanosleep(&step, NULL);
+	}
+}
+
 void console_close(struct console *console)
 {
 	pthread_mutex_lock(&console->lock);
@@ -299,8 +317,10 @@ void console_close(struct console *console)
 		write_buffer(console);
 	pthread_mutex_unlock(&console->lock);
 	terminal_restore();
-	if (console->keep >= 0)
+	if (console->keep >= 0) {
+		drain_pty(console);
 		close(console->keep);
+	}
 	if (console->out > STDERR_FILENO)
 		close(console->out);
 	console->in = -1;

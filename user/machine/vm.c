@@ -43,7 +43,7 @@ static void on_power(void *opaque, enum power_event event, unsigned int value)
 	};
 
 	if (event == POWER_CRASH_KERNEL)
-		fprintf(stderr, "hull: the guest's kernel panicked, its crash kernel takes over\r\n");
+		fprintf(stderr, "hull: the guest panicked, its crash kernel takes over\r\n");
 	else
 		machine_end(opaque, kind[event], value, 0, NULL);
 }
