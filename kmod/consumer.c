@@ -122,6 +122,12 @@ static int consumer_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+void hull_consumer_wake(struct hull_consumer *consumer)
+{
+	WRITE_ONCE(consumer->signalled, true);
+	wake_up_interruptible_poll(&consumer->wait, EPOLLIN | EPOLLRDNORM);
+}
+
 /* ---- the fd --------------------------------------------------------------------------------- */
 
 static __poll_t consumer_poll(struct file *file, struct poll_table_struct *table)

@@ -49,14 +49,15 @@ static inline struct hull_channel_kernel *hull_consumer_find_channel(struct hull
 /* The same, made when missing; NULL: no memory. Sleeps. */
 struct hull_channel_kernel *hull_consumer_channel(struct hull_consumer *consumer, unsigned int id);
 
+/* Wake who polls the fd, once. Any context. */
+void hull_consumer_wake(struct hull_consumer *consumer);
+
 /* After posting to or publishing in @channel: wake the consumer if it sleeps. Any context. */
 static inline void hull_consumer_notify(struct hull_consumer *consumer,
 					const struct hull_channel_kernel *channel)
 {
-	if (likely(!hull_channel_consumer_sleeps(channel)) || READ_ONCE(consumer->signalled))
-		return;
-	WRITE_ONCE(consumer->signalled, true);
-	wake_up_interruptible_poll(&consumer->wait, EPOLLIN | EPOLLRDNORM);
+	if (unlikely(hull_channel_consumer_sleeps(channel)) && !READ_ONCE(consumer->signalled))
+		hull_consumer_wake(consumer);
 }
 
 /* The consumer behind @fd, with a reference. ERR_PTR: -EBADF, -EINVAL: no consumer of this VM. */

@@ -42,28 +42,9 @@ static_assert(sizeof(struct hull_attach) == 16);
 
 /* ---- in the window -------------------------------------------------------------------------- */
 
-/* A target that takes this write, or NULL. Remembered when it is the only one that could. */
-static const struct hull_target *find_write(struct hull_ring_vcpu *ring,
-					    const struct hull_range_table *table, u32 space,
-					    u64 address, u32 size, u64 value)
-{
-	const struct hull_target *target;
-
-	target = hull_table_bell(table, space, address, size, value);
-	if (!target)
-		target = hull_table_range(table, space, address, address + size - 1);
-	if (!target || target->delivery == HULL_DELIVER_SYNC)
-		return NULL;
-	if (!target->shadowed) {
-		ring->hit = target;
-		ring->hit_generation = table->generation;
-	}
-	return target;
-}
-
 /* False: the ring is full, or there is none yet. */
-static bool post(struct hull_vcpu *vcpu, struct hull_consumer *consumer, u32 space, u64 address,
-		 u32 size, u64 value)
+static __always_inline bool post(struct hull_vcpu *vcpu, struct hull_consumer *consumer, u32 space,
+				 u64 address, u32 size, u64 value)
 {
 	struct hull_channel_kernel *channel = &vcpu->ring.own;
 
@@ -85,29 +66,51 @@ static bool post(struct hull_vcpu *vcpu, struct hull_consumer *consumer, u32 spa
 
 static void ring_bell(struct hull_vcpu *vcpu, const struct hull_target *bell)
 {
-	eventfd_signal(bell->eventfd);
 	hull_count(vcpu, HULL_STAT_DOORBELL);
+	eventfd_signal(bell->eventfd);
 }
 
-bool hull_ring_write_fast(struct hull_vcpu *vcpu, u32 space, u64 address, u32 size, u64 value)
+static __always_inline bool deliver_write(struct hull_vcpu *vcpu, const struct hull_target *target,
+					  u32 space, u64 address, u32 size, u64 value)
 {
-	const struct hull_range_table *table = rcu_dereference_sched(vcpu->vm->ranges);
-	struct hull_ring_vcpu *ring = &vcpu->ring;
-	const struct hull_target *target = ring->hit;
-
-	value &= hull_size_mask(size);
-	/* The generation tells whether the pointer is still one into this table. */
-	if (ring->hit_generation != table->generation ||
-	    !hull_target_takes(target, space, address, size, value)) {
-		target = find_write(ring, table, space, address, size, value);
-		if (!target)
-			return false;
-	}
 	if (target->eventfd) {
 		ring_bell(vcpu, target);
 		return true;
 	}
 	return post(vcpu, target->consumer, space, address, size, value);
+}
+
+/* Search the table, and remember the target if it is the only one that could take the write. */
+static noinline bool write_searched(struct hull_vcpu *vcpu, u32 space, u64 address, u32 size,
+				    u64 value)
+{
+	const struct hull_range_table *table = rcu_dereference_sched(vcpu->vm->ranges);
+	const struct hull_target *target;
+
+	target = hull_table_bell(table, space, address, size, value);
+	if (!target)
+		target = hull_table_range(table, space, address, address + size - 1);
+	if (!target || target->delivery == HULL_DELIVER_SYNC)
+		return false;
+	if (!target->shadowed) {
+		vcpu->ring.hit = target;
+		vcpu->ring.hit_generation = table->generation;
+	}
+	return deliver_write(vcpu, target, space, address, size, value);
+}
+
+/* What is remembered needs no stack frame: calls are the last thing done. */
+bool hull_ring_write_fast(struct hull_vcpu *vcpu, u32 space, u64 address, u32 size, u64 value)
+{
+	const struct hull_range_table *table = rcu_dereference_sched(vcpu->vm->ranges);
+	const struct hull_target *target = vcpu->ring.hit;
+
+	value &= hull_size_mask(size);
+	/* The generation tells whether the pointer is still one into this table. */
+	if (likely(vcpu->ring.hit_generation == table->generation &&
+		   hull_target_takes(target, space, address, size, value)))
+		return deliver_write(vcpu, target, space, address, size, value);
+	return write_searched(vcpu, space, address, size, value);
 }
 
 /* ---- the access in flight ------------------------------------------------------------------- */
