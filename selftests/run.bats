@@ -6,6 +6,8 @@
 #
 # Run: scripts/lab bats selftests/run.bats, or as root where the module is loaded
 
+# shellcheck disable=SC2030,SC2031 # each test is a subshell by design
+
 setup_file() {
 	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	HULL=$TOP/user/hull
@@ -18,9 +20,6 @@ setup_file() {
 	make -s -C "$TOP/user"
 	make -s -C "$TOP/selftests/launcher"
 }
-
-# Each test is a subshell by design.
-# shellcheck disable=SC2030,SC2031
 
 # guest COMMAND [OPTION...]: a run of the test guest that ends by itself, or in time.
 guest() {
