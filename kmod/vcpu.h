@@ -136,6 +136,8 @@ static inline void hull_vcpu_paging(struct hull_vcpu *vcpu, struct hull_paging *
 	paging->cr3 = vcpu->control.cr3;
 	paging->cr4 = vcpu->control.cr4;
 	paging->efer = vcpu->control.efer;
+	paging->gpa_bits = hull_gpa_bits;
+	paging->pkru = 0;	/* protection keys are not offered */
 	paging->ac = vcpu->gprs.rflags & X86_EFLAGS_AC;
 }
 

@@ -62,15 +62,17 @@ static void vm_free(struct hull_vm *vm)
 {
 	unsigned int id;
 
-	if (hull_check)
-		hull_check_tables(vm);
+	/*
+	 * First those who call vCPUs from outside: the notifier (whose end is also where the oracle
+	 * walks the tables a last time) and the timers.
+	 */
+	hull_notifier_unregister(vm);
+	hull_irqchip_destroy(vm);
 	for (id = 0; id < HULL_MAX_VCPUS; id++) {
 		if (vm->vcpus[id])
 			hull_vcpu_free(vm->vcpus[id]);
 	}
-	hull_irqchip_destroy(vm);
 	hull_ranges_destroy(vm);
-	hull_notifier_unregister(vm);
 	hull_mmu_destroy(vm);
 	hull_regions_destroy(vm);
 	hull_backend->vm_destroy(vm);
