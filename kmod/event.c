@@ -78,8 +78,11 @@ void hull_inject_page_fault(struct hull_vcpu *vcpu, u64 address, u32 error_code)
 
 void hull_inject_nmi(struct hull_vcpu *vcpu)
 {
+	int limit = READ_ONCE(vcpu->event.nmi_masked) ? 1 : 2;
+
 	/* One being handled, one latched: further ones are lost, as on hardware. */
-	atomic_add_unless(&vcpu->event.nmi_pending, 1, 2);
+	if (atomic_read(&vcpu->event.nmi_pending) < limit)
+		atomic_add_unless(&vcpu->event.nmi_pending, 1, 2);
 	hull_vcpu_request(vcpu, HULL_REQ_EVENT);
 }
 

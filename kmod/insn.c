@@ -411,6 +411,8 @@ static int execute(struct hull_vcpu *vcpu)
 		};
 		return vcpu->emu_next;
 	case HULL_EMU_UNHANDLED:
+		/* The emulator has dropped it: the report shows it all the same. */
+		vcpu->emu.state.nbytes = vcpu->emu.insn.length;
 		ret = -EOPNOTSUPP;
 		fallthrough;
 	default:
