@@ -32,7 +32,8 @@ GUEST(reader, 64,
 int guest_start_burst(struct guest *guest, int consumer, __u32 count)
 {
 	guest_set_burst(guest, count);
-	if (add(guest, PORT, POSTED, DEV, 4, consumer) || add(guest, PORT, SYNC, DEV + 8, 4, consumer))
+	if (add(guest, PORT, POSTED, DEV, 4, consumer) ||
+	    add(guest, PORT, SYNC, DEV + 8, 4, consumer))
 		return -1;
 	return guest_start(guest, 0, GUEST_LONG, GUEST_CODE(burst));
 }

@@ -78,7 +78,8 @@ int guest_create(struct guest *guest, __u32 vm_flags, size_t size)
 	guest->dev = hull_open();
 	if (guest->dev < 0)
 		return -1;
-	guest->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	guest->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
 	if (guest->memory == MAP_FAILED) {
 		guest->memory = NULL;
 		return -1;

@@ -337,7 +337,9 @@ int trap_try(struct guest *guest, enum guest_mode mode, __u64 gpa, const void *c
 		printf("# cannot set registers: %s\n", strerror(errno));
 		return -1;
 	}
-	ret = trap_run(guest, 0, mode, trap);
+	do {
+		ret = trap_run(guest, 0, mode, trap);
+	} while (ret == HULL_EXIT_HALTED);
 	if (ret != -1 && guest_get_gprs(guest, 0, gprs))
 		ret = -1;
 	/* What is pending is taken back by the next guest_clear_events(). */

@@ -81,7 +81,7 @@ int trap_expect(struct guest *guest, unsigned int id, enum guest_mode mode, __u3
  * @gprs: registers to begin with, and those at the end; RIP, RSP and RFLAGS are set here
  * @trap: filled
  *
- * vCPU 0. Returns TRAP_STEPPED when the OUT was reached; the vector when a handler was; else -1
+ * vCPU 0. A HLT of a VM without controllers is passed over. Returns TRAP_STEPPED when the OUT was reached; the vector when a handler was; else -1
  * after a line that says what came instead.
  */
 int trap_try(struct guest *guest, enum guest_mode mode, __u64 gpa, const void *code, size_t len,
