@@ -141,7 +141,8 @@ static __poll_t consumer_poll(struct file *file, struct poll_table_struct *table
 	WRITE_ONCE(consumer->signalled, false);
 	smp_mb();
 	for (id = 0; id < HULL_MAX_VCPUS; id++) {
-		const struct hull_channel_kernel *channel = hull_consumer_find_channel(consumer, id);
+		const struct hull_channel_kernel *channel =
+			hull_consumer_find_channel(consumer, id);
 
 		if (channel && hull_channel_has_work(channel))
 			mask |= EPOLLIN | EPOLLRDNORM;

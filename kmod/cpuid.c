@@ -4,8 +4,9 @@
  * that the exit path does.
  *
  * A feature is offered only when hull does what it takes: switches its state, intercepts what must
- * not reach the host. User space may take features away from what hull_cpuid_supported() lists; what
- * it adds to feature words is dropped. Setting a table needs the vCPU's mutex, as running does.
+ * not reach the host. User space may take features away from what hull_cpuid_supported() lists;
+ * what it adds to feature words is dropped. Setting a table needs the vCPU's mutex, as running
+ * does.
  */
 #include <linux/bitfield.h>
 #include <linux/slab.h>

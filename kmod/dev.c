@@ -49,7 +49,8 @@ static long copy_and_call(const struct hull_ioctl *row, void *object, unsigned i
 	if (memchr_inv(copy + row->zero_offset, 0, row->zero_size))
 		goto out;
 	ret = row->fn(object, copy);
-	if ((ret >= 0 || ret == -E2BIG) && (_IOC_DIR(cmd) & _IOC_READ) && copy_to_user(user, copy, size))
+	if ((ret >= 0 || ret == -E2BIG) && (_IOC_DIR(cmd) & _IOC_READ) &&
+	    copy_to_user(user, copy, size))
 		ret = -EFAULT;
 out:
 	kfree(big);
@@ -111,7 +112,7 @@ static long dev_create_vm(void *object, void *arg)
 	if (args->paging > HULL_PAGING_SHADOW || args->pm_timer_port > 0xfffc)
 		return -EINVAL;
 	fd = hull_vm_create_fd(args);
-	/* The notifier gives way to signals: nothing is done yet, so it is done again after them. */
+	/* The notifier gives way to signals: nothing is done yet, so it is done again after. */
 	return fd == -EINTR ? -ERESTARTNOINTR : fd;
 }
 

@@ -4,8 +4,8 @@
  *
  * A table is never changed: each ioctl builds another one, publishes it under vm->lock and waits
  * until nobody reads the old one, in the window (interrupts off) or outside (rcu_read_lock()). So
- * once HULL_REMOVE_RANGE returned the consumer or eventfd is not touched any more. Each target holds
- * references on both; a copy in the next table takes them over.
+ * once HULL_REMOVE_RANGE returned the consumer or eventfd is not touched any more. Each target
+ * holds references on both; a copy in the next table takes them over.
  */
 #include <linux/eventfd.h>
 #include <linux/mm.h>

@@ -19,8 +19,8 @@
  * signalled, before the next begins. So posted writes come before a later request or doorbell.
  *
  * Locks: none of its own. The range table is read under RCU; what outlives that section, a consumer
- * that is waited for, is referenced. vcpu->ring belongs to the vCPU thread. Place in the tour: after
- * exit.c, which calls it for what the module does not handle itself.
+ * that is waited for, is referenced. vcpu->ring belongs to the vCPU thread. Place in the tour:
+ * after exit.c, which calls it for what the module does not handle itself.
  */
 #include <linux/build_bug.h>
 #include <linux/eventfd.h>

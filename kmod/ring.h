@@ -141,7 +141,8 @@ bool hull_ring_write_fast(struct hull_vcpu *vcpu, u32 space, u64 address, u32 si
  *   -ENOMEM: as -EINTR, for want of memory.
  * Nothing is in flight after the others:
  *   -ENOENT: a hypercall that no range claims: the caller's.
- *   -E2BIG: count > 1 and not all elements are in one range, or a doorbell is among them: come again
+ *   -E2BIG: count > 1 and not all elements are in one range, or a doorbell is among them: come
+ * again
  *   with single elements.
  *   -EINVAL: size or count is impossible.
  * Once the VM has ended all accesses are done at once, with all bits set.

@@ -130,8 +130,8 @@ static inline void hull_channel_set_vcpu_sleeps(struct hull_channel_kernel *chan
 }
 
 /*
- * For poll(): is there something to do? A hint, so our number may be the shared one, which is hidden
- * from a successor (hull_channel_reattach()).
+ * For poll(): is there something to do? A hint, so our number may be the shared one, which is
+ * hidden from a successor (hull_channel_reattach()).
  */
 static inline bool hull_channel_has_work(const struct hull_channel_kernel *channel)
 {
@@ -155,9 +155,10 @@ static inline void hull_channel_init(struct hull_channel_kernel *channel,
 
 /*
  * Hand the channel to a successor, while nobody has it mapped: repair what its predecessor may have
- * left. What was posted and not consumed stays, unless the tail is beyond belief. A request that was
- * not answered is hidden: fields and payload may be scribbled on, the vCPU thread publishes it again
- * with another number. (It alone writes channel->request_seq; one answer that came in time stays.)
+ * left. What was posted and not consumed stays, unless the tail is beyond belief. A request that
+ * was not answered is hidden: fields and payload may be scribbled on, the vCPU thread publishes it
+ * again with another number. (It alone writes channel->request_seq; one answer that came in time
+ * stays.)
  */
 static inline void hull_channel_reattach(struct hull_channel_kernel *channel, u32 generation)
 {

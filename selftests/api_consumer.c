@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Consumers in threads and processes: order, sleeping and waking, interruption by signals, death and
- * succession, and one that does harm. The pure part is tested in ring/ as well.
+ * Consumers in threads and processes: order, sleeping and waking, interruption by signals, death
+ * and succession, and one that does harm. The pure part is tested in ring/ as well.
  */
 #define _GNU_SOURCE
 #include <poll.h>

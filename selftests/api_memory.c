@@ -190,7 +190,8 @@ TEST_F(memory, device_memory_is_refused)
 	/* Not either when it comes later. */
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(touch)));
 	ASSERT_EQ(guest->memory + 0x100000,
-		  mremap(page, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, guest->memory + 0x100000));
+		  mremap(page, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
+			 guest->memory + 0x100000));
 	ASSERT_EQ(0, end_with_no_memory(guest, &error));
 	close(fd);
 }

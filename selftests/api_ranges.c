@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What HULL_ADD_RANGE, HULL_REMOVE_RANGE, HULL_ATTACH_CONSUMER and the consumer fd refuse: each errno.
+ * What HULL_ADD_RANGE, HULL_REMOVE_RANGE, HULL_ATTACH_CONSUMER and the consumer fd refuse: each
+ * errno.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

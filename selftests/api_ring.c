@@ -136,7 +136,8 @@ static int take_burst(struct guest *guest, __u32 count)
 		    guest->cpu[0].posted.address != DEV || guest->cpu[0].posted.size != 4)
 			return -1;
 	}
-	return guest_expect_read(guest, 0, PORT, DEV + 8, 4, count) ?: guest_expect_out(guest, count);
+	return guest_expect_read(guest, 0, PORT, DEV + 8, 4, count) ?:
+	       guest_expect_out(guest, count);
 }
 
 TEST_F(ring, own_posted_writes)
@@ -290,7 +291,8 @@ static __u64 rung(int fd)
 TEST_F(ring, doorbells_match_size_and_value)
 {
 	struct guest *guest = &self->guest;
-	int two = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), three = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int two = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int three = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct hull_range bell = bell_of(PORT, DEV, 2, two);
 	struct hull_stats stats;
 

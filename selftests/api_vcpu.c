@@ -295,7 +295,7 @@ TEST_F(vcpu, translate_walks_the_tables)
 	EXPECT_ERRNO(EFAULT, translate(guest, 1ULL << 32, 0, &gpa));
 	EXPECT_ERRNO(EFAULT, translate(guest, 1ULL << 40, 0, &gpa));
 	EXPECT_ERRNO(EFAULT, translate(guest, 1ULL << 63, 0, &gpa));
-	/* Only read by user mode at the second GiB, through a table that is no memory at the third. */
+	/* User mode only reads at the second GiB; at the third the table is no memory. */
 	pml4[512 + 1] &= ~2ULL;
 	EXPECT_EQ(0, translate(guest, 1ULL << 30, HULL_ACCESS_USER, &gpa));
 	EXPECT_ERRNO(EFAULT, translate(guest, 1ULL << 30, HULL_ACCESS_USER | HULL_ACCESS_WRITE,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the check mode watches over, provoked on purpose: memory that goes, moves or is protected
- * under a running guest, page tables that are taken apart, debug registers that belong to two sides,
- * and a guest that wants SVM for itself. Each test fails on a module with the defect it is named
- * after (scripts/check-mutations builds them), by what the guest sees or by the oracle's report.
+ * under a running guest, page tables that are taken apart, debug registers that belong to two
+ * sides, and a guest that wants SVM for itself. Each test fails on a module with the defect it is
+ * named after (scripts/check-mutations builds them), by what the guest sees or by the oracle's
+ * report.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

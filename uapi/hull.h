@@ -376,7 +376,7 @@ struct hull_segment {
 	__u64 base;
 	__u32 limit;			/* bytes, expanded */
 	__u16 selector;
-	__u16 attr;			/* VMCB form: type, S, DPL, P (bits 0-7), AVL, L, D/B, G (8-11) */
+	__u16 attr;			/* type, S, DPL, P (bits 0-7), AVL, L, D/B, G (8-11) */
 };
 
 #define HULL_SEG_UNUSABLE	0	/* attr without P: not loaded */
@@ -436,7 +436,7 @@ struct hull_fpu {
 #define HULL_EVENT_EXCEPTION_ERROR	(1U << 1)
 #define HULL_EVENT_NMI_PENDING		(1U << 2)
 #define HULL_EVENT_NMI_MASKED		(1U << 3)
-#define HULL_EVENT_INTERRUPT		(1U << 4)	/* taken from the controller, to be delivered */
+#define HULL_EVENT_INTERRUPT		(1U << 4)	/* taken from the controller */
 #define HULL_EVENT_SHADOW		(1U << 5)	/* after STI, MOV SS or POP SS */
 #define HULL_EVENT_INIT			(1U << 6)
 #define HULL_EVENT_SIPI			(1U << 7)
@@ -446,7 +446,7 @@ struct hull_fpu {
 /* struct hull_events.run_state */
 #define HULL_STATE_RUNNING	0
 #define HULL_STATE_HALTED	1
-#define HULL_STATE_WAIT_SIPI	2	/* after INIT: started by SIPI or by setting this to running */
+#define HULL_STATE_WAIT_SIPI	2	/* after INIT: a SIPI starts it, or setting RUNNING */
 
 #define HULL_CONTINUATION_SIZE	4608
 
@@ -482,7 +482,7 @@ struct hull_apic {
 struct hull_timers {
 	__u64 tsc;			/* the guest's time-stamp counter, now */
 	__u64 tsc_deadline;
-	__u64 timer_left;		/* one-shot, periodic: ns until the APIC timer expires, 0: off */
+	__u64 timer_left;		/* one-shot, periodic: ns until it expires, 0: off */
 };
 
 #define HULL_GROUP_GPRS		(1ULL << 0)
@@ -588,10 +588,10 @@ struct hull_stats {
 #define HULL_GET_STATS		_IOR(HULL_IOC, 0x46, struct hull_stats)
 
 /* struct hull_run.exit: why HULL_RUN returned 0 */
-#define HULL_EXIT_REQUEST	1	/* the vCPU's own mailbox holds a request; answer, run again */
-#define HULL_EXIT_POSTED	2	/* the vCPU's own posted ring is full: drain it, run again */
+#define HULL_EXIT_REQUEST	1	/* own mailbox holds a request: answer, run again */
+#define HULL_EXIT_POSTED	2	/* own posted ring is full: drain it, run again */
 #define HULL_EXIT_HALTED	3	/* HLT without HULL_VM_IRQCHIP, nothing pending */
-#define HULL_EXIT_ENDED		4	/* the VM cannot go on: see end_reason; every later run the same */
+#define HULL_EXIT_ENDED		4	/* the VM cannot go on: see end_reason */
 
 /*
  * The consumer died before it answered: attach a successor (HULL_ATTACH_CONSUMER with the space and
@@ -605,7 +605,7 @@ struct hull_stats {
 #define HULL_END_BAD_STATE	2	/* the CPU or the checker refuses the vCPU's state */
 #define HULL_END_UNKNOWN_EXIT	3
 #define HULL_END_EMULATION	4	/* an instruction that must be emulated and cannot be */
-#define HULL_END_NO_MEMORY	5	/* memory behind a region cannot be had: the host's errno in data[0] */
+#define HULL_END_NO_MEMORY	5	/* of the host: its errno is in data[0] */
 #define HULL_END_INTERNAL	6	/* a defect of the module: see the kernel log */
 #define HULL_END_CONSUMER	7	/* reserved */
 

@@ -107,8 +107,8 @@ typedef bool hull_young_t;
 #include <asm/segment.h>
 
 /*
- * Mitigations of the entry code. The kernel's macros for KVM change between versions and use symbols
- * that are open to KVM only: these are our own, with the kernel's feature bits and thunks.
+ * Mitigations of the entry code. The kernel's macros for KVM change between versions and use
+ * symbols that are open to KVM only: these are our own, with the kernel's feature bits and thunks.
  */
 
 /* 6.9: CONFIG_CPU_* became CONFIG_MITIGATION_*. */
@@ -120,7 +120,8 @@ typedef bool hull_young_t;
 .endm
 
 .macro HULL_FILL_RETURN_BUFFER reg
-	FILL_RETURN_BUFFER \reg, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
+	FILL_RETURN_BUFFER \reg, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+		X86_FEATURE_RSB_VMEXIT_LITE
 .endm
 
 /* VERW of any writable data segment clears the buffers on CPUs that need it. */

@@ -30,7 +30,7 @@
 #define P_N62		(A_NP | A_66 | A_F2)
 #define P_62		(A_66 | A_F2)
 #define P_632		(A_66 | A_F3 | A_F2)
-#define P_ALL		(A_NP | A_66 | A_F3 | A_F2)
+#define P_ANY		(A_NP | A_66 | A_F3 | A_F2)
 
 enum hull_group {
 	G_NONE,
@@ -279,9 +279,9 @@ const struct hull_opcode hull_map_0f[256] = {
 	[0x24 ... 0x27] = INVALID,
 	[0x28] = GROUP(0F28, M | F_GE),
 	[0x29] = GROUP(0F28, M | F_EG),
-	[0x2a] = OTHER(M | P_ALL),
+	[0x2a] = OTHER(M | P_ANY),
 	[0x2b] = GROUP(0F2B, M | F_EG | A_MEM),
-	[0x2c ... 0x2d] = OTHER(M | P_ALL),
+	[0x2c ... 0x2d] = OTHER(M | P_ANY),
 	[0x2e ... 0x2f] = OTHER(M | P_N6),
 	[0x30] = OP(WRMSR, 0),
 	[0x31] = OP(RDTSC, 0),
@@ -293,17 +293,17 @@ const struct hull_opcode hull_map_0f[256] = {
 	[0x38 ... 0x3f] = INVALID,			/* escapes among them */
 	[0x40 ... 0x4f] = OP(CMOVCC, M | F_GE),
 	[0x50] = OTHER(M | A_REG | P_N6),
-	[0x51] = OTHER(M | P_ALL),
+	[0x51] = OTHER(M | P_ANY),
 	[0x52 ... 0x53] = OTHER(M | P_N3),
 	[0x54 ... 0x57] = OTHER(M | P_N6),
-	[0x58 ... 0x5a] = OTHER(M | P_ALL),
+	[0x58 ... 0x5a] = OTHER(M | P_ANY),
 	[0x5b] = OTHER(M | P_N63),
-	[0x5c ... 0x5f] = OTHER(M | P_ALL),
+	[0x5c ... 0x5f] = OTHER(M | P_ANY),
 	[0x60 ... 0x6b] = OTHER(M | P_N6),
 	[0x6c ... 0x6d] = OTHER(M | P_6),
 	[0x6e] = OTHER(M | P_N6),
 	[0x6f] = GROUP(0F6F, M | F_GE),
-	[0x70] = OTHER(M | I_UB | P_ALL),
+	[0x70] = OTHER(M | I_UB | P_ANY),
 	[0x71 ... 0x72] = GROUP(0F71, M | A_REG | I_UB),
 	[0x73] = GROUP(0F73, M | A_REG | I_UB),
 	[0x74 ... 0x76] = OTHER(M | P_N6),
@@ -346,7 +346,7 @@ const struct hull_opcode hull_map_0f[256] = {
 	[0xbf] = OP(MOVSX, M | F_GE | A_MEM16),
 	[0xc0] = OP(XADD, M | F_EG | BY | LK),
 	[0xc1] = OP(XADD, M | F_EG | LK),
-	[0xc2] = OTHER(M | I_UB | P_ALL),
+	[0xc2] = OTHER(M | I_UB | P_ANY),
 	[0xc3] = OP(MOVNTI, M | F_EG | A_MEM | P_N),
 	[0xc4] = OTHER(M | I_UB | P_N6),
 	[0xc5] = OTHER(M | A_REG | I_UB | P_N6),

@@ -179,8 +179,8 @@ static void follow_soon(struct irq_work *work)
 static DEFINE_IRQ_WORK(follow_irq_work, follow_soon);
 
 /*
- * At each update of the host's time, inside its write section: whoever asks for the time there waits
- * forever, the scheduler included. Hence the detour.
+ * At each update of the host's time, inside its write section: whoever asks for the time there
+ * waits forever, the scheduler included. Hence the detour.
  */
 static int timekeeping_updated(struct notifier_block *nb, unsigned long stepped, void *data)
 {

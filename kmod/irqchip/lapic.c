@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The local APIC's core: what waits, what is in service, which vector goes next; accepting messages.
+ * The local APIC's core: what waits, what is in service, which vector goes next; accepting
+ * messages.
  *
  * Any context may call hull_lapic_accept(): it sets IRR and TMR by atomics and asks the vCPU to
  * look. All else belongs to the vCPU thread. Registers are in lapic_regs.c, the timer in

@@ -67,7 +67,8 @@ static void set_line(struct hull_pic *pic, unsigned int line, bool level)
 
 /*
  * After any change: the slave's output is the master's line 2, the master's is INTR. Line 2 follows
- * like a level: the slave's pin falls and rises within an acknowledge cycle, which nobody sees here.
+ * like a level: the slave's pin falls and rises within an acknowledge cycle, which nobody sees
+ * here.
  */
 static void update(struct hull_irqchip *chip)
 {
@@ -162,7 +163,7 @@ int hull_pic_peek(struct hull_irqchip *chip)
 
 static void write_icw1(struct hull_pic *pic, u8 value)
 {
-	/* Edges that were seen are forgotten; lines that are high must fall first to be seen again. */
+	/* Edges that were seen are forgotten; lines that are high must fall to be seen again. */
 	pic->irr &= pic->elcr;
 	pic->imr = 0;
 	pic->isr = 0;

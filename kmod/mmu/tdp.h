@@ -9,6 +9,8 @@
 
 #include "../types.h"
 
+struct hull_mmu;
+
 /**
  * struct hull_table - one table of the hardware's and what we know about it
  * @link: in hull_mmu.freed

@@ -66,8 +66,8 @@ static void test_sizes(void)
 			if (offset + sizes[i] > 0x1000 || offset == 0 || offset == 0x10)
 				continue;
 			value = ~0ULL;
-			EXPECT(hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + offset, sizes[i], true,
-						   &value));
+			EXPECT(hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + offset, sizes[i],
+						   true, &value));
 			EXPECT(hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + offset, sizes[i],
 						   false, &value));
 			EXPECT_EQ(value, 0);
@@ -79,7 +79,8 @@ static void test_sizes(void)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		value = 0;
 		if (sizes[i] != 4)
-			hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + 0x10, sizes[i], true, &value);
+			hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + 0x10, sizes[i], true,
+					    &value);
 	}
 	EXPECT_EQ(entry_low(1), MASKED | 0x55);
 	EXPECT(!hull_irqchip_memory(cpu[0], HULL_IOAPIC_BASE + 0x1000, 4, false, &value));
@@ -200,7 +201,7 @@ static void test_nobody_home(void)
 	machine_cold(0x3);
 	ioapic_route(9, TO(1) | LEVEL | 0x70);
 	hull_irq_set(&vm, 9, 1);
-	/* Not delivered, so no EOI will come: remote IRR stays clear, and the next change retries. */
+	/* Not delivered, so no EOI comes: remote IRR stays clear, and the next change retries. */
 	EXPECT_EQ(entry_low(9), LEVEL | 0x70);
 	apic_write(cpu[1], APIC_SPIV, 0x1ff);
 	EXPECT_EQ(take(cpu[1]), -1);

@@ -56,8 +56,8 @@ static void step(void)
 		hull_irqchip_memory(vcpu, 0xfee00000 + (choice >> 8 & 0x3f) * 16, 4, true, &value);
 		break;
 	case 2:
-		hull_irqchip_memory(vcpu, 0xfee00000 + (choice >> 8 & 0xfff), 1 << (choice >> 20 & 3),
-				    choice >> 22 & 1, &value);
+		hull_irqchip_memory(vcpu, 0xfee00000 + (choice >> 8 & 0xfff),
+				    1 << (choice >> 20 & 3), choice >> 22 & 1, &value);
 		break;
 	case 3:
 		hull_lapic_write_msr(vcpu, 0x800 + (choice >> 8 & 0x3f), value);

@@ -392,7 +392,8 @@ static void *scribble(void *arg)
 		WRITE_ONCE(words[at], random >> 32);
 		/* Values that are nearly right do more harm. */
 		at = random >> 60 & 3;
-		WRITE_ONCE(*near[at], READ_ONCE(*near[(random >> 58) & 3]) + (random >> 40) % 3 - 1);
+		WRITE_ONCE(*near[at],
+			   READ_ONCE(*near[(random >> 58) & 3]) + (random >> 40) % 3 - 1);
 	}
 	return NULL;
 }

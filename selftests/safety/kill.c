@@ -4,12 +4,12 @@
  *
  * Usage: kill [ROUNDS]	rounds of 20 moments (default 10); HULL_SEED: of the random numbers
  *
- * A victim makes a VM with two vCPUs, one of which talks to a device in a thread or a process, while
- * the other one works on memory that a third thread deletes and restores all the time. The victim
- * counts what happens in shared memory (ioctls, exits to it, requests served); at a given count its
- * parent kills it, some microseconds later. In other rounds it is killed while a vCPU waits for an
- * answer, for room in the ring, in HLT, or while the VM is taken apart. Then the module must be
- * unused at once. Prints TAP.
+ * A victim makes a VM with two vCPUs, one of which talks to a device in a thread or a process,
+ * while the other one works on memory that a third thread deletes and restores all the time. The
+ * victim counts what happens in shared memory (ioctls, exits to it, requests served); at a given
+ * count its parent kills it, some microseconds later. In other rounds it is killed while a vCPU
+ * waits for an answer, for room in the ring, in HLT, or while the VM is taken apart. Then the
+ * module must be unused at once. Prints TAP.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -206,7 +206,8 @@ static void make_vm(void)
 	if (guest_add_cpu(&guest, 1))
 		give_up("guest_add_cpu()");
 	event();
-	region = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	region = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (region == MAP_FAILED || set_region(true))
 		give_up("HULL_SET_MEMORY");
 	event();
