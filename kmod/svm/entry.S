@@ -84,7 +84,11 @@ SYM_FUNC_START(svm_window)
 .Lgs_guest:
 
 .Lload_registers:
-	/* RSI is the entry, RDI the vCPU */
+	/*
+	 * RSI is the entry, RDI the vCPU. The flag that lets interrupts end the guest; with GIF clear
+	 * none is taken here. Not right before VMRUN: QEMU lets the shadow of STI reach into the guest.
+	 */
+	sti
 	mov ENTRY_VMCB(%rsi), %rax
 	mov VCPU_RCX(%rdi), %rcx
 	mov VCPU_RDX(%rdi), %rdx
@@ -103,7 +107,6 @@ SYM_FUNC_START(svm_window)
 
 	/* Mitigation: CPU buffers (TSA and kin) before guest code */
 	HULL_CLEAR_CPU_BUFFERS
-	sti
 .Lvmrun:
 	vmrun %rax
 	cli
