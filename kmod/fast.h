@@ -41,6 +41,42 @@ static __always_inline bool hull_fast_irq(const struct hull_vcpu *vcpu)
 #define FAST_PTE_ADDRESS	GENMASK_ULL(51, 12)
 
 /**
+ * hull_fast_translate - walk the guest's 4-level tables without faulting or sleeping
+ * @vcpu: page faults and preemption disabled
+ * @cr3: of the guest
+ * @linear: linear address, of code that was just fetched: permissions are not looked at
+ *
+ * Return: user address, or 0, which says nothing: walk the slow way.
+ */
+static __always_inline unsigned long hull_fast_translate(struct hull_vcpu *vcpu, u64 cr3,
+							 u64 linear)
+{
+	u64 entry = cr3, offset_mask;
+	unsigned int shift;
+	unsigned long hva;
+
+	for (shift = 39; ; shift -= 9) {
+		hva = hull_fast_hva(vcpu,
+				    (entry & FAST_PTE_ADDRESS) | ((linear >> shift) & 511) * 8);
+		if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 8)))
+			return 0;
+		unsafe_get_user(entry, (u64 __user *)hva, fault);
+		user_read_access_end();
+		if (unlikely(!(entry & _PAGE_PRESENT)))
+			return 0;
+		if (shift == 12 || (shift <= 30 && (entry & _PAGE_PSE)))
+			break;
+	}
+	offset_mask = (1ULL << shift) - 1;
+	return hull_fast_hva(vcpu,
+			     (entry & FAST_PTE_ADDRESS & ~offset_mask) | (linear & offset_mask));
+
+fault:
+	user_read_access_end();
+	return 0;
+}
+
+/**
  * hull_fast_code_is - does the code at @rip read @expected?
  * @vcpu: in its window, page faults disabled
  * @cr3: of the guest
@@ -56,8 +92,7 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 					      u32 expected, unsigned int len)
 {
 	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, bytes = 0;
-	unsigned int shift, past = 0;
-	u64 entry = cr3, offset_mask;
+	unsigned int past = 0;
 	unsigned long hva;
 
 	if (unlikely(offset_in_page(rip) > PAGE_SIZE - 4)) {
@@ -67,19 +102,7 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 		past = offset_in_page(rip) - (PAGE_SIZE - 4);
 		rip -= past;
 	}
-	for (shift = 39; ; shift -= 9) {
-		hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS) | ((rip >> shift) & 511) * 8);
-		if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 8)))
-			return false;
-		unsafe_get_user(entry, (u64 __user *)hva, fault);
-		user_read_access_end();
-		if (unlikely(!(entry & _PAGE_PRESENT)))
-			return false;
-		if (shift == 12 || (shift <= 30 && (entry & _PAGE_PSE)))
-			break;
-	}
-	offset_mask = (1ULL << shift) - 1;
-	hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS & ~offset_mask) | (rip & offset_mask));
+	hva = hull_fast_translate(vcpu, cr3, rip);
 	if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 4)))
 		return false;
 	unsafe_get_user(bytes, (u32 __user *)hva, fault);

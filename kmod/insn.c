@@ -10,6 +10,7 @@
 
 #include "backend.h"
 #include "exit.h"
+#include "fast.h"
 #include "irqchip/irqchip.h"
 #include "mem/gpa.h"
 #include "mmu/mmu.h"
@@ -125,6 +126,27 @@ static u64 fetch_address(struct hull_vcpu *vcpu)
 	return hull_emu_mode(&vcpu->emu_regs) == HULL_MODE_64 ? vcpu->emu_regs.rip : (u32)linear;
 }
 
+/*
+ * The same for code that the CPU has just executed, where its page and tables are present: most of
+ * what an instruction costs here is looking at it. True: @bytes are filled.
+ */
+static bool fetch_fast(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned int len)
+{
+	unsigned long hva;
+	bool done = false;
+
+	if (!(vcpu->control.efer & EFER_LMA) || (vcpu->control.cr4 & X86_CR4_LA57))
+		return false;
+	preempt_disable();
+	pagefault_disable();
+	hva = hull_fast_translate(vcpu, vcpu->control.cr3, linear);
+	if (hva)
+		done = !__copy_from_user_inatomic(bytes, (const void __user *)hva, len);
+	pagefault_enable();
+	preempt_enable();
+	return done;
+}
+
 /* Bytes up to the end of the page at @linear, at most @len. Number of bytes or as translate(). */
 static int fetch_page(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned int len,
 		      struct hull_emu_fault *fault)
@@ -133,6 +155,8 @@ static int fetch_page(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned in
 	int err;
 
 	len = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(linear));
+	if (fetch_fast(vcpu, linear, bytes, len))
+		return len;
 	err = translate(vcpu, linear, HULL_ACCESS_FETCH, &gpa, fault);
 	if (err)
 		return err;
