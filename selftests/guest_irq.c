@@ -304,13 +304,12 @@ TEST_F(irq, sti_has_a_shadow)
 	struct trap trap;
 	__u32 *word = (__u32 *)(guest->memory + GUEST_DATA_GPA);
 
-	/* QEMU forgets a shadow when it leaves the guest within: not every round can be right. */
+	/* QEMU forgets a shadow when it leaves the guest within it: not every round need be right. */
 	for (i = 0; i < 20; i++) {
 		*word = 0;
 		ASSERT_EQ(0, start(guest, GUEST_CODE(sti_shadow), 0));
 		ASSERT_EQ(0, trap_expect(guest, 0, GUEST_LONG, 0x56, &trap));
 		right += *word == 1;
-		printf("# %u at %llx\n", *word, trap.rip);
 		EXPECT_GE(1, *word);
 		hull_answer(&guest->cpu[0].own, 0);
 		guest_destroy(guest);
