@@ -15,7 +15,7 @@
 
 #include "device.h"
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(ring) {
 	struct guest guest;
@@ -409,4 +409,4 @@ TEST_F_TIMEOUT(ring, hostile_consumer_harms_itself_only, 120)
 	EXPECT_EQ(OWN, guest->cpu[0].own.current.address);
 }
 
-TEST_HARNESS_MAIN
+HULL_TEST_MAIN

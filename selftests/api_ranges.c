@@ -13,7 +13,7 @@
 
 #include "device.h"
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(ring) {
 	struct guest guest;
@@ -274,4 +274,4 @@ TEST_F(ring, mapping_keeps_a_consumer_alive)
 	EXPECT_EQ(0, attach_errno(guest, PORT, DEV));
 }
 
-TEST_HARNESS_MAIN
+HULL_TEST_MAIN

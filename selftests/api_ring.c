@@ -8,7 +8,7 @@
 
 #include "device.h"
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 /* ---- guests --------------------------------------------------------------------------------- */
 
@@ -338,4 +338,4 @@ TEST_F(ring, doorbell_by_memory)
 	EXPECT_EQ(1, rung(fd));
 }
 
-TEST_HARNESS_MAIN
+HULL_TEST_MAIN

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VM fd: HULL_CREATE_VCPU, HULL_VM_CHECK and what all its ioctls share: foreign processes, unknown
- * numbers, the order in which fds are closed, ioctls raced by two threads. Memory, ranges and interrupts
- * have programs of their own.
+ * The VM fd: HULL_CREATE_VCPU, HULL_VM_CHECK and what all its ioctls share: foreign processes,
+ * unknown numbers, the order in which fds are closed, ioctls raced by two threads. Memory, ranges
+ * and interrupts have programs of their own.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -369,7 +369,7 @@ static __u64 clock_ns(struct guest *guest)
 	__u64 tsc = *(__u64 *)(guest->memory + 0x42000) - clock->tsc;
 
 	tsc = clock->shift < 0 ? tsc >> -clock->shift : tsc << clock->shift;
-	return clock->system_time + (__u64)(((unsigned __int128)tsc * clock->mul) >> 32);
+	return clock->system_time + (tsc >> 32) * clock->mul + ((tsc & 0xffffffff) * clock->mul >> 32);
 }
 
 TEST_F(irq, paravirtual_clock_advances)
