@@ -82,7 +82,7 @@ static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	int next;
 
 	if (exit->string)
-		return hull_emulate(vcpu);
+		return hull_emulate(vcpu, 0, 0);
 	if (!exit->write)
 		value = 0;
 	next = hull_ring_access(vcpu, &request);
@@ -130,7 +130,7 @@ static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		if (exit->access & HULL_ACCESS_FETCH)
 			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],
 					     exit->info[1]);
-		return hull_emulate(vcpu);
+		return hull_emulate(vcpu, exit->gpa, exit->access);
 	}
 	if (ret == -EINTR || ret == -ENOMEM)
 		return ret;

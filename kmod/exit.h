@@ -61,8 +61,11 @@ int hull_insn_expect(struct hull_vcpu *vcpu, enum hull_op op);
 /* RIP after the instruction in vcpu->emu.insn. */
 u64 hull_insn_next_rip(struct hull_vcpu *vcpu);
 
-/* Execute the instruction at RIP in software. enum hull_next or -errno. */
-int hull_emulate(struct hull_vcpu *vcpu);
+/*
+ * Execute the instruction at RIP in software, because it touched @gpa (0: for another reason) with
+ * @access. enum hull_next or -errno.
+ */
+int hull_emulate(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 int hull_emulate_finish(struct hull_vcpu *vcpu);
 void hull_emulate_setup(struct hull_vcpu *vcpu);
 

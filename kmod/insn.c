@@ -293,6 +293,25 @@ static bool device_size(u32 size)
 	return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
+/*
+ * The fault has told the address already, and the CPU has checked the guest's permissions for it:
+ * no walk is needed for an instruction's only memory operand.
+ */
+static bool known_gpa(struct hull_vcpu *vcpu, u64 linear, u32 size, u32 access, gpa_t *gpa)
+{
+	const struct hull_insn *insn = &vcpu->emu.insn;
+
+	if (!vcpu->fault_gpa || (access & ~vcpu->fault_access))
+		return false;
+	if (!insn->has_mem || insn->op == HULL_OP_PUSH || insn->op == HULL_OP_POP)
+		return false;
+	if (offset_in_page(linear) != offset_in_page(vcpu->fault_gpa) ||
+	    offset_in_page(linear) + size > PAGE_SIZE)
+		return false;
+	*gpa = vcpu->fault_gpa;
+	return true;
+}
+
 static int memory_access(struct hull_emu *emu, u64 linear, void *data, u32 size, u32 count,
 			 bool write, u32 access)
 {
@@ -303,11 +322,13 @@ static int memory_access(struct hull_emu *emu, u64 linear, void *data, u32 size,
 	};
 	int err;
 
-	err = translate(vcpu, linear, access, &request.address, &emu->fault);
-	if (err == -EFAULT)
-		return HULL_EMU_FAULT;
-	if (err)
-		return err;
+	if (!known_gpa(vcpu, linear, size * count, access, &request.address)) {
+		err = translate(vcpu, linear, access, &request.address, &emu->fault);
+		if (err == -EFAULT)
+			return HULL_EMU_FAULT;
+		if (err)
+			return err;
+	}
 	if (write)
 		err = hull_gpa_write(vcpu->vm, request.address, data, size * count);
 	else
@@ -444,13 +465,19 @@ static int execute(struct hull_vcpu *vcpu)
 	}
 }
 
-int hull_emulate(struct hull_vcpu *vcpu)
+int hull_emulate(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 {
 	int err = begin(vcpu);
 
 	if (err < 0)
 		return cannot(vcpu, err);
-	return err ? HULL_RESUME : execute(vcpu);
+	if (err)
+		return HULL_RESUME;
+	vcpu->fault_gpa = gpa;
+	vcpu->fault_access = access;
+	err = execute(vcpu);
+	vcpu->fault_gpa = 0;
+	return err;
 }
 
 int hull_emulate_finish(struct hull_vcpu *vcpu)

@@ -124,10 +124,6 @@ static void take_requests(struct hull_vcpu *vcpu)
 	hull_vcpu_take_request(vcpu, HULL_REQ_END);
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_CLOCK))
 		hull_clock_update(vcpu);
-	if (hull_vcpu_take_request(vcpu, HULL_REQ_TIMER)) {
-		hull_lapic_timer_expired(vcpu);
-		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-	}
 	if (unlikely(READ_ONCE(vcpu->event.startup)))
 		take_startup(vcpu);
 }
@@ -135,10 +131,10 @@ static void take_requests(struct hull_vcpu *vcpu)
 /* Anything the run loop or the waiting guest wants to see. */
 static bool halt_ends(struct hull_vcpu *vcpu)
 {
-	const unsigned long wanted = BIT(HULL_REQ_TIMER) | BIT(HULL_REQ_CLOCK) |
-				     BIT(HULL_REQ_END) | BIT(HULL_REQ_EXIT);
+	const unsigned long wanted = BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | BIT(HULL_REQ_EXIT);
 
-	return (READ_ONCE(vcpu->requests) & wanted) || hull_event_wakes(vcpu, vcpu->gprs.rflags & X86_EFLAGS_IF);
+	return (READ_ONCE(vcpu->requests) & wanted) ||
+	       hull_event_wakes(vcpu, vcpu->gprs.rflags & X86_EFLAGS_IF);
 }
 
 /* HULL_RESUME: awake; HULL_PUBLISH; -EINTR. */

@@ -26,11 +26,9 @@
 /* vcpu->requests: bit numbers */
 #define HULL_REQ_FLUSH		0	/* TLB entries of this VM may be stale */
 #define HULL_REQ_EVENT		1	/* something may be deliverable: evaluate events */
-#define HULL_REQ_TIMER		2	/* the APIC timer expired */
-#define HULL_REQ_EXIT		3	/* leave the window, look again (kick without a cause) */
-#define HULL_REQ_CLOCK		4	/* write the paravirtual clock page */
-#define HULL_REQ_END		5	/* the VM has ended */
-#define HULL_REQ_MMU		6	/* root changed */
+#define HULL_REQ_EXIT		2	/* leave the window, look again (INIT, SIPI) */
+#define HULL_REQ_CLOCK		3	/* write the paravirtual clock page */
+#define HULL_REQ_END		4	/* the VM has ended */
 
 enum hull_vcpu_mode {
 	HULL_OUTSIDE,		/* not in a window */
@@ -79,6 +77,8 @@ struct hull_vcpu {
 	int emu_next;			/* what to return while it is suspended */
 	u8 scratch[HULL_PAYLOAD_SIZE];	/* answers on their way to the emulator */
 	u64 last_exit_code;
+	gpa_t fault_gpa;		/* of the fault being emulated, 0: not known */
+	u32 fault_access;
 	struct hull_fpu_state *fpu;
 	struct hull_msr_state *msr;	/* MSRs kept by msr.c */
 	unsigned long host_debug[4];	/* host's DR0-DR3 while the guest's are loaded */

@@ -47,11 +47,6 @@ int hull_irq_acknowledge(struct hull_vcpu *vcpu);
 /* TPR as CR8 (0-15). */
 void hull_lapic_set_cr8(struct hull_vcpu *vcpu, u64 cr8);
 u64 hull_lapic_get_cr8(struct hull_vcpu *vcpu);
-/* HULL_REQ_TIMER: nothing is left to do, the timer's callback sets IRR and requests an event. */
-static inline void hull_lapic_timer_expired(struct hull_vcpu *vcpu)
-{
-}
-
 /* The vCPU's TSC offset has changed: TSC deadline and clock page follow. */
 void hull_lapic_tsc_changed(struct hull_vcpu *vcpu);
 

@@ -85,8 +85,9 @@ SYM_FUNC_START(svm_window)
 
 .Lload_registers:
 	/*
-	 * RSI is the entry, RDI the vCPU. The flag that lets interrupts end the guest; with GIF clear
-	 * none is taken here. Not right before VMRUN: QEMU lets the shadow of STI reach into the guest.
+	 * RSI is the entry, RDI the vCPU. The flag that lets interrupts end the guest; with GIF
+	 * clear none is taken here. Not right before VMRUN: QEMU lets the shadow of STI reach into
+	 * the guest.
 	 */
 	sti
 	mov ENTRY_VMCB(%rsi), %rax

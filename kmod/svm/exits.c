@@ -157,8 +157,7 @@ static int fast_hlt(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *v
 	if (!vcpu->lapic || !is_code(vcpu, vmcb, CODE_HLT, 1))
 		return LEAVE;
 	advance(vcpu, vmcb, vmcb->save.rip + 1);
-	if (hull_event_wakes(vcpu, vmcb->save.rflags & X86_EFLAGS_IF) ||
-	    (READ_ONCE(vcpu->requests) & BIT(HULL_REQ_TIMER))) {
+	if (hull_event_wakes(vcpu, vmcb->save.rflags & X86_EFLAGS_IF)) {
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 		return AGAIN;
 	}

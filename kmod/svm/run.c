@@ -162,10 +162,6 @@ int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 		return 1;
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_FLUSH) || !asid_is_ours(vcpu, svm))
 		new_asid(vcpu, svm);
-	if (hull_vcpu_take_request(vcpu, HULL_REQ_TIMER)) {
-		hull_lapic_timer_expired(vcpu);
-		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-	}
 	/* Interrupts that the vCPU caused itself come without a request. */
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT) || hull_fast_irq(vcpu))
 		inject(vcpu, svm);
