@@ -118,16 +118,20 @@ TEST_F(vm, check_walks_the_tables)
 
 /* ---- other processes ------------------------------------------------------------------------ */
 
-#define VM_IOCTLS	HULL_SET_MEMORY, HULL_GET_DIRTY, HULL_CREATE_VCPU, HULL_CREATE_CONSUMER,	\
-			HULL_ADD_RANGE, HULL_REMOVE_RANGE, HULL_SET_IRQ, HULL_SEND_MSI,		\
-			HULL_VM_GET_STATE, HULL_VM_SET_STATE, HULL_VM_CHECK, HULL_ATTACH_CONSUMER
-#define VCPU_IOCTLS	HULL_RUN, HULL_GET_STATE, HULL_SET_STATE, HULL_SET_CPUID, HULL_INJECT,	\
-			HULL_TRANSLATE, HULL_GET_STATS
+static const unsigned int vm_ioctls[] = {
+	HULL_SET_MEMORY, HULL_GET_DIRTY, HULL_CREATE_VCPU, HULL_CREATE_CONSUMER, HULL_ADD_RANGE,
+	HULL_REMOVE_RANGE, HULL_SET_IRQ, HULL_SEND_MSI, HULL_VM_GET_STATE, HULL_VM_SET_STATE,
+	HULL_VM_CHECK, HULL_ATTACH_CONSUMER,
+};
+
+static const unsigned int vcpu_ioctls[] = {
+	HULL_RUN, HULL_GET_STATE, HULL_SET_STATE, HULL_SET_CPUID, HULL_INJECT, HULL_TRANSLATE,
+	HULL_GET_STATS,
+};
 
 /* Number of ioctls that gave something other than EIO. */
 static int count_not_eio(int vm, int vcpu)
 {
-	static const unsigned int vm_ioctls[] = { VM_IOCTLS }, vcpu_ioctls[] = { VCPU_IOCTLS };
 	static char buffer[16384];
 	int bad = 0;
 	size_t i;

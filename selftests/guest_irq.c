@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupts as a guest sees them: PICs, IOAPIC, APIC timer, IPIs, NMI, priorities, shadows, PIT, and
- * the clocks. Handlers count (TRAP_COUNT_IRQS) or tell the launcher.
+ * Interrupts as a guest sees them: PICs, IOAPIC, APIC timer, IPIs, NMI, priorities, shadows, PIT,
+ * and the clocks. Handlers count (TRAP_COUNT_IRQS) or tell the launcher.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -304,7 +304,7 @@ TEST_F(irq, sti_has_a_shadow)
 	struct trap trap;
 	__u32 *word = (__u32 *)(guest->memory + GUEST_DATA_GPA);
 
-	/* QEMU forgets a shadow when it leaves the guest within it: not every round need be right. */
+	/* QEMU forgets a shadow when it leaves the guest within: not every round need be right. */
 	for (i = 0; i < 20; i++) {
 		*word = 0;
 		ASSERT_EQ(0, start(guest, GUEST_CODE(sti_shadow), 0));
@@ -369,7 +369,8 @@ static __u64 clock_ns(struct guest *guest)
 	__u64 tsc = *(__u64 *)(guest->memory + 0x42000) - clock->tsc;
 
 	tsc = clock->shift < 0 ? tsc >> -clock->shift : tsc << clock->shift;
-	return clock->system_time + (tsc >> 32) * clock->mul + ((tsc & 0xffffffff) * clock->mul >> 32);
+	return clock->system_time + (tsc >> 32) * clock->mul +
+	       ((tsc & 0xffffffff) * clock->mul >> 32);
 }
 
 TEST_F(irq, paravirtual_clock_advances)

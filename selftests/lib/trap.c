@@ -95,7 +95,7 @@ static void write_counter(unsigned char *at, unsigned int vector)
 }
 
 static void write_gate(struct guest *guest, unsigned int vector, __u64 gpa, enum guest_mode mode,
-		       unsigned int ist)
+		       unsigned int stack)
 {
 	__u16 *vectors = (__u16 *)guest->memory;
 	__u32 *gate;
@@ -113,7 +113,7 @@ static void write_gate(struct guest *guest, unsigned int vector, __u64 gpa, enum
 	case GUEST_LONG:
 		gate = (__u32 *)(guest->memory + TRAP_IDT_GPA + vector * 16);
 		gate[0] = 0x080000 | (gpa & 0xffff);
-		gate[1] = (gpa & 0xffff0000) | GATE_INTERRUPT << 8 | ist;
+		gate[1] = (gpa & 0xffff0000) | GATE_INTERRUPT << 8 | stack;
 		gate[2] = gpa >> 32;
 		gate[3] = 0;
 		break;
