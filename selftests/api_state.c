@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * HULL_GET_STATE and HULL_SET_STATE: errors, a round trip of each group, what no CPU can be in, and a
- * vCPU that goes on where another one was saved.
+ * HULL_GET_STATE and HULL_SET_STATE: errors, a round trip of each group, what no CPU can be in, and
+ * a vCPU that goes on where another one was saved.
  */
 #define _GNU_SOURCE
 #include <sys/ioctl.h>
@@ -307,7 +307,7 @@ TEST_F(state, impossible_msrs_are_refused)
 
 TEST_F(state, impossible_fpu_state_is_refused)
 {
-	EXPECT_BAD(HULL_GROUP_FPU, fpu.data[519], 0x40);	/* a component hull does not offer */
+	EXPECT_BAD(HULL_GROUP_FPU, fpu.data[519], 0x40);	/* a component hull has not */
 	EXPECT_BAD(HULL_GROUP_FPU, fpu.data[527], 0x80);	/* compacted */
 	EXPECT_BAD(HULL_GROUP_FPU, fpu.data[540], 1);		/* reserved bytes of the header */
 	EXPECT_BAD(HULL_GROUP_FPU, fpu.data[27], 0xff);		/* MXCSR */

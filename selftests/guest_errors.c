@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests that go wrong end with a documented reason or fault inside, and the host stays whole: triple
- * faults, code in holes, page tables and descriptor tables that point everywhere, impossible states.
+ * Guests that go wrong end with a documented reason or fault inside, and the host stays whole:
+ * triple faults, code in holes, page tables and descriptor tables that point everywhere, impossible
+ * states.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory follows the process: page sizes, dirty logs, read-only regions, regions replaced under a
- * running guest, and everything a process can do to its memory.
+ * Guest memory follows the process: page sizes, dirty logs, read-only regions, regions replaced
+ * under a running guest, and everything a process can do to its memory.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MSRs: a guest reads and writes all of several neighbourhoods. What there is works, what there is not
- * faults, nothing ends the VM or reaches the host.
+ * MSRs: a guest reads and writes all of several neighbourhoods. What there is works, what there is
+ * not faults, nothing ends the VM or reaches the host.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -35,8 +35,9 @@ FIXTURE_TEARDOWN(msr)
 }
 
 /*
- * From MSR 0x40000 to 0x40004: read, write 0, -1, a non-canonical value and what was read. #GP goes on
- * behind the instruction and counts at 0x40008; the handler is at the end. When done, OUT to 0xe8.
+ * From MSR 0x40000 to 0x40004: read, write 0, -1, a non-canonical value and what was read. #GP goes
+ * on behind the instruction and counts at 0x40008; the handler is at the end. When done, OUT to
+ * 0xe8.
  */
 GUEST(sweep, 64,
       "mov 0x40000, %ebx\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random bytes as code, in one VM that is reused, in three modes. Each page runs until it exits or a
- * short time is over; only documented exits may come, and the tables must stay right.
+ * Random bytes as code, in one VM that is reused, in three modes. Each page runs until it exits or
+ * a short time is over; only documented exits may come, and the tables must stay right.
  *
  * HULL_RANDOM=n runs n pages (default 500), HULL_SEED=n repeats a run; the seed is printed.
  */
@@ -123,8 +123,8 @@ static void reset_memory(struct guest *guest)
 static int reset(struct guest *guest, const struct hull_vcpu_state *initial)
 {
 	reset_memory(guest);
-	return hull_set_state(guest->cpu[0].fd, HULL_GROUPS & ~(HULL_GROUP_APIC | HULL_GROUP_TIMERS),
-			      initial);
+	return hull_set_state(guest->cpu[0].fd,
+			      HULL_GROUPS & ~(HULL_GROUP_APIC | HULL_GROUP_TIMERS), initial);
 }
 
 TEST(random_code)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two vCPUs: started by registers and by INIT and SIPI, exchanging interrupts and messages while the
- * launcher takes away and restores memory they use; and memory remapped by one thread while another
- * vCPU reads it: once the call has returned nobody sees the old contents.
+ * Two vCPUs: started by registers and by INIT and SIPI, exchanging interrupts and messages while
+ * the launcher takes away and restores memory they use; and memory remapped by one thread while
+ * another vCPU reads it: once the call has returned nobody sees the old contents.
  *
  * To be run on a host with two CPUs; with one it is slow.
  */
@@ -130,8 +130,8 @@ static int stop_threads(struct guest *guest, pthread_t *threads)
 /* ---- ping-pong ------------------------------------------------------------------------------ */
 
 /*
- * A periodic timer, as kernels have one: QEMU forgets the shadow of STI when it leaves the guest there,
- * and an interrupt taken between STI and HLT wakes nobody.
+ * A periodic timer, as kernels have one: QEMU forgets the shadow of STI when it leaves the guest
+ * there, and an interrupt taken between STI and HLT wakes nobody.
  */
 #define TICK									\
 	"movl $0xb, 0x3e0(%r15)\n movl $0x20081, 0x320(%r15)\n"		\
@@ -251,8 +251,8 @@ TEST_F_TIMEOUT(smp, ping_pong_started_by_sipi, 60)
 /* ---- stale translations --------------------------------------------------------------------- */
 
 /*
- * Both vCPUs copy the shared word to a place of their own and count. When the count has gone on by two
- * after the call, a whole turn was made after it.
+ * Both vCPUs copy the shared word to a place of their own and count. When the count has gone on by
+ * two after the call, a whole turn was made after it.
  */
 GUEST(reader0, 64, "1: mov 0x100000, %eax\n mov %eax, 0x40010\n incl 0x40000\n jmp 1b");
 GUEST(reader1, 64, "1: mov 0x100000, %eax\n mov %eax, 0x40050\n incl 0x40040\n jmp 1b");

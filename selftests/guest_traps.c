@@ -49,7 +49,8 @@ static int try(struct guest *guest, enum guest_mode mode, const char *code, size
 	return trap_try(guest, mode, CODE, code, len, gprs, trap);
 }
 
-#define TRY(code)	try(&self->guest, variant->mode, code, sizeof(code) - 1, &self->gprs, &self->trap)
+#define TRY(code)	try(&self->guest, variant->mode, code, sizeof(code) - 1, &self->gprs,	\
+			    &self->trap)
 /* RIP as the guest sees it in real mode. */
 #define RIP(offset)	((variant->mode == GUEST_REAL ? CODE - GUEST_CODE_GPA(0) : CODE) + (offset))
 

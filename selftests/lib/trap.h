@@ -9,7 +9,8 @@
  * In guest memory, for all vCPUs (see guest.h for the rest):
  *	0x20000	IDT, or real mode's vectors at 0
  *	0x21000	handlers, 32 bytes each
- *	0x23000	GDT: 0x08 kernel code, 0x10 data, 0x1b user data, 0x23 user code, 0x28 + 16 * cpu TSS
+ *	0x23000	GDT: 0x08 kernel code, 0x10 data, 0x1b user data, 0x23 user code,
+ *		0x28 + 16 * cpu TSS
  *	0x24000	TSS, 0x80 bytes for each vCPU
  *	0x28000	stacks of handlers, one page for each vCPU
  */
@@ -30,7 +31,7 @@
 
 /* Flags of trap_install() */
 #define TRAP_OWN_STACK	(1U << 0)	/* long mode: handlers never use the guest's RSP */
-#define TRAP_COUNT_IRQS	(1U << 1)	/* long mode: vectors from 32 on count themselves, EOI and return */
+#define TRAP_COUNT_IRQS	(1U << 1)	/* long mode: vectors from 32 on count, EOI, return */
 
 #define TRAP_COUNTER_GPA(vector)	(0x2a000 + (vector) * 4)
 
@@ -81,8 +82,8 @@ int trap_expect(struct guest *guest, unsigned int id, enum guest_mode mode, __u3
  * @gprs: registers to begin with, and those at the end; RIP, RSP and RFLAGS are set here
  * @trap: filled
  *
- * vCPU 0. A HLT of a VM without controllers is passed over. Returns TRAP_STEPPED when the OUT was reached; the vector when a handler was; else -1
- * after a line that says what came instead.
+ * vCPU 0. A HLT of a VM without controllers is passed over. Returns TRAP_STEPPED when the OUT was
+ * reached; the vector when a handler was; else -1 after a line that says what came instead.
  */
 int trap_try(struct guest *guest, enum guest_mode mode, __u64 gpa, const void *code, size_t len,
 	     struct hull_gprs *gprs, struct trap *trap);

@@ -2,10 +2,10 @@
 /*
  * failslab - let each allocation of each operation fail once
  *
- * Needs a kernel with fault injection (scripts/lab --kernel debug); elsewhere all is skipped. For an
- * operation the first allocation is made to fail, then in a new VM the second, until one succeeds
- * because there are no more. What fails must fail with ENOMEM and do no harm: tried again it works.
- * Leaks are for kmemleak to find. Prints TAP.
+ * Needs a kernel with fault injection (scripts/lab --kernel debug); elsewhere all is skipped. For
+ * an operation the first allocation is made to fail, then in a new VM the second, until one
+ * succeeds because there are no more. What fails must fail with ENOMEM and do no harm: tried again
+ * it works. Leaks are for kmemleak to find. Prints TAP.
  */
 #define _GNU_SOURCE
 #include <errno.h>
