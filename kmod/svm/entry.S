@@ -49,6 +49,7 @@
 /* On the stack */
 #define STACK_VCPU	0
 #define STACK_ENTRY	8
+#define STACK_FRAME	(7 * 8)
 
 	.section .rodata
 	.balign 2
@@ -143,7 +144,6 @@ SYM_FUNC_START(svm_window)
 	xor %ecx, %ecx
 	xor %edx, %edx
 	xor %ebx, %ebx
-	xor %ebp, %ebp
 	xor %esi, %esi
 	xor %r8d, %r8d
 	xor %r9d, %r9d
@@ -153,6 +153,9 @@ SYM_FUNC_START(svm_window)
 	xor %r13d, %r13d
 	xor %r14d, %r14d
 	xor %r15d, %r15d
+
+	/* For those who walk the stack by frame pointers: where RBP of the caller was pushed */
+	lea STACK_FRAME(%rsp), %rbp
 
 	/* Mitigation: the return predictor (Retbleed, SRSO) before the first RET */
 	HULL_UNTRAIN_RET
