@@ -135,7 +135,7 @@ TEST_F(vcpu, run_is_interrupted_by_signals)
 	int i;
 
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(spin)));
-	start_timer(20000, false, guest);
+	start_timer(20000 * time_scale(), false, guest);
 	for (i = 0; i < 10; i++) {
 		EXPECT_ERRNO(EINTR, hull_run(guest->cpu[0].fd));
 		EXPECT_NE(last, *counter);
@@ -147,6 +147,8 @@ TEST_F(vcpu, run_is_interrupted_by_signals)
 	while (nanosleep(&pause, NULL) == 0)
 		;
 	EXPECT_ERRNO(EINTR, hull_run(guest->cpu[0].fd));
+	/* The word goes away. */
+	start_timer(0, false, guest);
 }
 
 TEST_F(vcpu, sleeping_run_is_interrupted_by_signals)
@@ -161,6 +163,7 @@ TEST_F(vcpu, sleeping_run_is_interrupted_by_signals)
 	/* One that waits for its SIPI sleeps as well. */
 	ASSERT_EQ(0, guest_add_cpu(&guest, 1));
 	EXPECT_ERRNO(EINTR, hull_run(guest.cpu[1].fd));
+	start_timer(0, false, &guest);
 	guest_destroy(&guest);
 }
 
