@@ -26,8 +26,9 @@ module:
 user/hull: FORCE
 	+@$(MAKE) --no-print-directory -C user hull
 
+# The scripts' own makes know nothing of this one's jobs.
 demo check check-long lint bench:
-	@scripts/$(subst check-long,check --long,$@)
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL scripts/$(subst check-long,check --long,$@)
 
 modules_install:
 	+@$(MAKE_MODULE) modules_install
