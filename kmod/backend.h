@@ -49,6 +49,7 @@ enum hull_exit_kind {
  * @write: port, MSR, CR, DR: a write
  * @string: INS or OUTS
  * @rep: with a REP prefix
+ * @delivery: it happened while an event was being delivered, not by the instruction at RIP
  * @vector: exception
  * @error_code: exception
  * @reg: CR or DR number
@@ -65,6 +66,7 @@ struct hull_exit {
 	bool write;
 	bool string;
 	bool rep;
+	bool delivery;
 	u8 vector;
 	u8 reg;
 	u32 error_code;

@@ -345,6 +345,7 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm
 static void describe(struct hull_exit *exit, const struct vmcb *vmcb, u32 code)
 {
 	exit->code = code;
+	exit->delivery = vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID;
 	exit->info[0] = vmcb->control.exit_info_1;
 	exit->info[1] = vmcb->control.exit_info_2;
 	if (exit->kind != HULL_X_PORT)
