@@ -127,8 +127,8 @@ static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		return HULL_RESUME;
 	if (ret == HULL_FAULT_MMIO) {
 		/*
-		 * Code in a hole, or the stack or tables that an event's delivery needs: no instruction
-		 * makes this access that could be executed.
+		 * Code in a hole, or the stack or tables that an event's delivery needs: no
+		 * instruction makes this access that could be executed.
 		 */
 		if ((exit->access & HULL_ACCESS_FETCH) || exit->delivery)
 			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],

@@ -86,8 +86,8 @@ void svm_set_control(struct hull_vcpu *vcpu)
 	vmcb->save.efer = control->efer | EFER_SVME;
 	/*
 	 * LME means nothing until paging goes on, which is intercepted: it is kept from the CPU.
-	 * QEMU's #VMEXIT sets the host's CR0 while the guest's EFER and CR4 are still there, and refuses
-	 * paging with LME but without PAE: a guest could end the host.
+	 * QEMU's #VMEXIT sets the host's CR0 while the guest's EFER and CR4 are still there, and
+	 * refuses paging with LME but without PAE: a guest could end the host.
 	 */
 	if (!(control->cr0 & X86_CR0_PG))
 		vmcb->save.efer &= ~(u64)EFER_LME;
