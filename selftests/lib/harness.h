@@ -12,14 +12,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-
-static inline unsigned int time_scale(void)
-{
-	const char *text = getenv("HULL_TIME_SCALE");
-	int scale = text ? atoi(text) : 1;
-
-	return scale > 0 ? scale : 1;
-}
+#include "scale.h"
 
 static inline void prepare_tests(const char *wanted)
 {

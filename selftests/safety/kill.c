@@ -27,6 +27,7 @@
 
 #include "device.h"
 #include "klog.h"
+#include "scale.h"
 
 #define REGION		0x40000000UL
 #define REGION_SIZE	(4UL << 20)
@@ -317,10 +318,10 @@ static __u64 now_us(void)
 	return time.tv_sec * 1000000ULL + time.tv_nsec / 1000;
 }
 
-/* True: the moment has come. False: the victim is gone, or nothing happens for 30 seconds. */
+/* True: the moment has come. False: the victim is gone, or it takes 30 seconds (scaled). */
 static bool wait_for_moment(pid_t victim)
 {
-	__u64 end = now_us() + 30000000;
+	__u64 end = now_us() + 30000000ULL * time_scale();
 
 	for (;;) {
 		bool ready = moment->scene <= RUN ||
@@ -397,7 +398,7 @@ static int kill_one(enum scene scene, unsigned int number)
 	/* Its device process, too, is a child of ours now. */
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
-	while (uses() != 0 && tries++ < 100)
+	while (uses() != 0 && tries++ < 100 * (int)time_scale())
 		usleep(10000);
 	if (uses() != 0) {
 		printf("# the module is used %d times after the victim's death\n", uses());
