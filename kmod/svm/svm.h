@@ -104,7 +104,6 @@ int svm_probe(void);
 int svm_maps_create(void);
 void svm_maps_destroy(void);
 void svm_vmcb_init(struct hull_vm *vm, struct vmcb *vmcb);
-bool svm_msr_passes(u32 index);
 
 /* run.c */
 int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit);

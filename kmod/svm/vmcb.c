@@ -35,13 +35,6 @@ static int msrpm_bit(u32 index)
 	return -1;
 }
 
-bool svm_msr_passes(u32 index)
-{
-	int bit = msrpm_bit(index);
-
-	return bit >= 0 && !test_bit(bit, msrpm);
-}
-
 int svm_maps_create(void)
 {
 	int i;
