@@ -55,23 +55,6 @@ static int skip(struct hull_vcpu *vcpu)
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-/* IN writes AL, AX or EAX; the latter clears the upper half as any 32-bit result does. */
-static void port_result(struct hull_vcpu *vcpu, u8 size, u32 value)
-{
-	u64 *rax = &vcpu->gprs.gpr[HULL_GPR_RAX];
-
-	switch (size) {
-	case 1:
-		*rax = (*rax & ~0xffULL) | (u8)value;
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffULL) | (u16)value;
-		break;
-	default:
-		*rax = value;
-	}
-}
-
 static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	u32 value = vcpu->gprs.gpr[HULL_GPR_RAX];
@@ -94,7 +77,7 @@ static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		return next;
 	}
 	if (!exit->write)
-		port_result(vcpu, exit->size, value);
+		hull_port_result(&vcpu->gprs.gpr[HULL_GPR_RAX], exit->size, value);
 	hull_skip_to(vcpu, exit->next_rip);
 	return HULL_RESUME;
 }
@@ -110,7 +93,7 @@ static int finish_port(struct hull_vcpu *vcpu)
 	if (ret)
 		return ret;
 	if (!vcpu->pending.write)
-		port_result(vcpu, size, value);
+		hull_port_result(&vcpu->gprs.gpr[HULL_GPR_RAX], size, value);
 	hull_skip_to(vcpu, vcpu->pending.next_rip);
 	vcpu->pending.kind = HULL_CONT_NONE;
 	return HULL_RESUME;

@@ -40,6 +40,17 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit);
 /* At the start of HULL_RUN: finish what waits for an answer. enum hull_next or -errno. */
 int hull_exit_finish(struct hull_vcpu *vcpu);
 
+/* IN writes AL, AX or EAX; the latter clears the upper half as any 32-bit result does. */
+static inline void hull_port_result(u64 *rax, u8 size, u32 value)
+{
+	if (size == 1)
+		*rax = (*rax & ~0xffULL) | (u8)value;
+	else if (size == 2)
+		*rax = (*rax & ~0xffffULL) | (u16)value;
+	else
+		*rax = value;
+}
+
 /* Step over the current instruction to @rip: ends an interrupt shadow. Outside the window. */
 void hull_skip_to(struct hull_vcpu *vcpu, u64 rip);
 

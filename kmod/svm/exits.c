@@ -175,14 +175,8 @@ static int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *
 
 	if (likely(!(info & SVM_IOIO_STR_MASK)) &&
 	    hull_fast_port(vcpu, info >> 16, size, write, &value)) {
-		if (!write) {
-			if (size == 4)
-				vmcb->save.rax = value;
-			else if (size == 2)
-				vmcb->save.rax = (vmcb->save.rax & ~0xffffULL) | (u16)value;
-			else
-				vmcb->save.rax = (vmcb->save.rax & ~0xffULL) | (u8)value;
-		}
+		if (!write)
+			hull_port_result(&vmcb->save.rax, size, value);
 		advance(vcpu, vmcb, vmcb->control.exit_info_2);
 		return AGAIN;
 	}
