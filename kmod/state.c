@@ -194,22 +194,6 @@ static int set_gprs(struct hull_vcpu *vcpu, const struct hull_gprs *gprs)
 	return 0;
 }
 
-static int set_apic_base(struct hull_vcpu *vcpu, u64 base)
-{
-	u64 now;
-
-	if (!vcpu->lapic)
-		return 0;
-	if (hull_lapic_read_msr(vcpu, MSR_IA32_APICBASE, &now) || now == base)
-		return 0;
-	/* Any mode can be reached by way of off, as on hardware. */
-	hull_lapic_write_msr(vcpu, MSR_IA32_APICBASE,
-			     now & ~(u64)(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE));
-	if (base & X2APIC_ENABLE)
-		hull_lapic_write_msr(vcpu, MSR_IA32_APICBASE, base & ~(u64)X2APIC_ENABLE);
-	return hull_lapic_write_msr(vcpu, MSR_IA32_APICBASE, base) ? -EINVAL : 0;
-}
-
 static void get_control(struct hull_vcpu *vcpu, struct hull_control *to)
 {
 	*to = vcpu->control;
@@ -236,7 +220,7 @@ static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 		return -EINVAL;
 	if (hull_set_xcr0(vcpu, from->xcr0))
 		return -EINVAL;
-	if (set_apic_base(vcpu, from->apic_base)) {
+	if (vcpu->lapic && hull_lapic_set_base(vcpu, from->apic_base)) {
 		vcpu->control = old;
 		return -EINVAL;
 	}
