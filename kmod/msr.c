@@ -349,7 +349,7 @@ static const struct msr_row rows[] = {
 	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, MSR_F_SAVED,
 	  read_mtrr_fixed, write_mtrr_fixed },
 	{ ONE(MSR_MTRRdefType), MSR_F_SAVED, read_mtrr_type, write_mtrr_type },
-	{ ONE(MSR_KVM_WALL_CLOCK_NEW), MSR_F_SLEEPS, read_clock, write_clock },
+	{ ONE(MSR_KVM_WALL_CLOCK_NEW), MSR_F_SLEEPS | MSR_F_SAVED, read_clock, write_clock },
 	{ ONE(MSR_KVM_SYSTEM_TIME_NEW), MSR_F_SLEEPS | MSR_F_SAVED, read_clock, write_clock },
 	{ ONE(MSR_IA32_MISC_ENABLE), MSR_F_SAVED, read_misc_enable, write_misc_enable },
 	{ ONE(MSR_IA32_UCODE_REV), 0, read_zero, write_nothing },

@@ -64,6 +64,10 @@ static int first_difference(const void *a, const void *b, size_t size)
 	return -1;
 }
 
+/* MSRs of KVM's paravirtual clock. */
+#define WALL_CLOCK	0x4b564d00
+#define SYSTEM_TIME	0x4b564d01
+
 TEST_F(state, checks_its_arguments)
 {
 	struct hull_state_io args = { .groups = variant->groups, .state = 8 };
@@ -159,6 +163,9 @@ static void fill(struct hull_vcpu_state *s, int seed)
 		if (s->msrs.msr[i].index == 0xc0000082 || s->msrs.msr[i].index == 0x176 ||
 		    s->msrs.msr[i].index == 0xc0000102 || s->msrs.msr[i].index == 0x3b)
 			s->msrs.msr[i].value = 0xffff800000000000ULL + s->msrs.msr[i].index + seed;
+		/* KVM's wall clock: where the guest wants it */
+		if (s->msrs.msr[i].index == WALL_CLOCK)
+			s->msrs.msr[i].value = 0x7000;
 	}
 	memcpy(s->fpu.data, &(__u16) { 0x37f }, 2);
 	memcpy(s->fpu.data + 24, &mxcsr, 4);
@@ -215,6 +222,20 @@ TEST_F(state, round_trip_of_all)
 	forget_time(&self->a);
 	forget_time(&self->b);
 	EXPECT_EQ(-1, first_difference(&self->a, &self->b, sizeof(self->a)));
+}
+
+TEST_F(state, both_clocks_of_kvm_are_saved)
+{
+	bool wall = false, system = false;
+	__u32 i;
+
+	ASSERT_EQ(0, hull_get_state(self->fd, HULL_GROUP_MSRS, &self->a));
+	for (i = 0; i < self->a.msrs.count; i++) {
+		wall |= self->a.msrs.msr[i].index == WALL_CLOCK;
+		system |= self->a.msrs.msr[i].index == SYSTEM_TIME;
+	}
+	EXPECT_EQ(!!(variant->flags & HULL_VM_IRQCHIP), wall);
+	EXPECT_EQ(!!(variant->flags & HULL_VM_IRQCHIP), system);
 }
 
 TEST_F(state, tsc_goes_on_from_what_was_set)
