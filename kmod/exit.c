@@ -395,6 +395,16 @@ static int exit_exception(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	return HULL_RESUME;
 }
 
+/* A defect, ours or the CPU's: in check mode all there is to know, but no guest may fill the log. */
+static int exit_broken(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 reason)
+{
+	static DEFINE_RATELIMIT_STATE(dumps, 10 * HZ, 1);
+
+	if (hull_check && __ratelimit(&dumps))
+		hull_backend->dump(vcpu);
+	return hull_vcpu_end(vcpu, reason, exit->code, exit->info[0], exit->info[1]);
+}
+
 static int exit_unknown(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 reason)
 {
 	pr_warn_ratelimited("vm of pid %d: exit %#llx (%#llx, %#llx) at %#llx ends the VM\n",
@@ -447,13 +457,11 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		return hull_vcpu_end(vcpu, HULL_END_TRIPLE_FAULT, exit->code, exit->info[0],
 				     exit->info[1]);
 	case HULL_X_BAD_STATE:
-		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, exit->code, exit->info[0],
-				     exit->info[1]);
+		return exit_broken(vcpu, exit, HULL_END_BAD_STATE);
 	case HULL_X_TASK_SWITCH:
 		return exit_unknown(vcpu, exit, HULL_END_EMULATION);
 	case HULL_X_CHECK_FAILED:
-		return hull_vcpu_end(vcpu, HULL_END_INTERNAL, exit->code, exit->info[0],
-				     exit->info[1]);
+		return exit_broken(vcpu, exit, HULL_END_INTERNAL);
 	default:
 		return exit_unknown(vcpu, exit, HULL_END_UNKNOWN_EXIT);
 	}
