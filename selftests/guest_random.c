@@ -61,6 +61,7 @@ static void fill(unsigned char *page, size_t size)
 		at = next_random() % (size - 8);
 		memcpy(page + at, seed, strlen(seed));
 	}
+	limit_code(page, size);
 }
 
 /* Registers: small numbers, addresses in memory, in holes, anything. */

@@ -25,6 +25,7 @@
 #include "device.h"
 #include "harness.h"
 #include "klog.h"
+#include "limit.h"
 #include "trap.h"
 
 /* ---- random numbers ------------------------------------------------------------------------- */
@@ -332,19 +333,10 @@ static __u64 guest_exits(struct guest *guest)
 	return stats.value[HULL_STAT_EXITS];
 }
 
-/*
- * Any bytes but LLDT, LTR and their kin: QEMU's TCG takes a null selector for TR, where CPUs fault,
- * and aborts at the next exception that wants a stack.
- */
 static void random_slot(unsigned char *code)
 {
-	int i;
-
 	fill_random(code, 0, SLOT_SIZE);
-	for (i = 1; i < SLOT_SIZE; i++) {
-		if (code[i - 1] == 0x0f && code[i] == 0x00)
-			code[i] = 0x0b;
-	}
+	limit_code(code, SLOT_SIZE);
 }
 
 static void write_slots(struct guest *guest)

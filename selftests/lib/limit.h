@@ -60,4 +60,18 @@ static inline bool limit_outcome_ok(struct guest *guest, unsigned int id, int re
 	}
 }
 
+/*
+ * Random code without LLDT, LTR and their kin: QEMU's TCG takes a null selector for TR, where CPUs
+ * fault, and aborts at the next exception that wants a stack.
+ */
+static inline void limit_code(unsigned char *code, size_t size)
+{
+	size_t i;
+
+	for (i = 1; i < size; i++) {
+		if (code[i - 1] == 0x0f && code[i] == 0x00)
+			code[i] = 0x0b;
+	}
+}
+
 #endif
