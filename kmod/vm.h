@@ -26,9 +26,9 @@ struct hull_range_table;
  * @refs: one for each fd (VM, vCPU, consumer)
  * @mm: address space of the creator, held by mmgrab(); constant
  * @lock: (mutex) writers of @regions, @ranges, @vcpus
- * @srcu: readers of @regions and @ranges that may sleep
+ * @srcu: readers of @regions that may sleep
  * @regions: memory table, RCU and @srcu; replaced under @lock
- * @ranges: address ranges, RCU and @srcu; replaced under @lock
+ * @ranges: address ranges, RCU; replaced under @lock
  * @notifier: MMU notifier state
  * @mmu: tables that map guest memory; inside: own lock
  * @irqchip: interrupt controllers and timers, NULL without HULL_VM_IRQCHIP; constant
