@@ -395,7 +395,7 @@ static int exit_exception(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	return HULL_RESUME;
 }
 
-/* A defect, ours or the CPU's: in check mode all there is to know, but no guest may fill the log. */
+/* A defect, ours or the CPU's: in check mode all is told, but no guest may fill the log. */
 static int exit_broken(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 reason)
 {
 	static DEFINE_RATELIMIT_STATE(dumps, 10 * HZ, 1);
