@@ -42,4 +42,32 @@
 #define hull_mutate_leak_reg	0
 #endif
 
+/* A guest table is taken for write-protected and is not. */
+#ifdef HULL_MUTATE_LOST_PROTECTION
+#define hull_mutate_lost_protection	1
+#else
+#define hull_mutate_lost_protection	0
+#endif
+
+/* An entry that no longer agrees with the guest's table stays. */
+#ifdef HULL_MUTATE_LOST_SYNC
+#define hull_mutate_lost_sync	1
+#else
+#define hull_mutate_lost_sync	0
+#endif
+
+/* Shadow pages do not tell CR0.WP set from clear. */
+#ifdef HULL_MUTATE_WRONG_ROLE
+#define hull_mutate_wrong_role	1
+#else
+#define hull_mutate_wrong_role	0
+#endif
+
+/* Other vCPUs are not asked to flush when a guest table is write-protected. */
+#ifdef HULL_MUTATE_NO_REMOTE_FLUSH
+#define hull_mutate_no_remote_flush	1
+#else
+#define hull_mutate_no_remote_flush	0
+#endif
+
 #endif

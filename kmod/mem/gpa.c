@@ -110,6 +110,8 @@ int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len)
 	index = srcu_read_lock(&vm->srcu);
 	err = write_by(srcu_dereference(vm->regions, &vm->srcu), gpa, from, len);
 	srcu_read_unlock(&vm->srcu, index);
+	if (len)
+		hull_shadow_written(vm, gpa_to_gfn(gpa), gpa_to_gfn(gpa + len - 1) + 1);
 	return err;
 }
 

@@ -25,6 +25,7 @@
 #include "../vm.h"
 #include "hostmap.h"
 #include "mmu.h"
+#include "shadow.h"
 #include "spte.h"
 #include "tdp.h"
 
@@ -145,10 +146,13 @@ out:
 	return fixed;
 }
 
-static int fill_cache(struct hull_mmu_vcpu *mmu)
+static int fill_cache(struct hull_vcpu *vcpu)
 {
+	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
+	int order = hull_is_shadowed(&vcpu->vm->mmu) ? 0 : -1;
+
 	while (mmu->cached < HULL_MMU_CACHE) {
-		struct hull_table *table = hull_table_alloc();
+		struct hull_table *table = hull_table_alloc(sizeof(*table), order);
 
 		if (!table)
 			return -ENOMEM;
@@ -288,7 +292,7 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 		return HULL_FAULT_MMIO;
 	if (fix_entry(vm, &fault))
 		return HULL_FAULT_MAPPED;
-	err = fill_cache(&vcpu->mmu);
+	err = fill_cache(vcpu);
 	if (err)
 		return err;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The MMU's front: life of a VM's tables, and ranges for callers that do not know which kind of
- * tables there are. Shadow paging finds its place here beside tdp.c.
+ * The MMU's front: life of a VM's tables, and ranges for callers that do not know of tables.
  *
  * Locks: mmu->lock, see mmu.h.
  */
@@ -11,6 +10,7 @@
 #include "../vcpu.h"
 #include "../vm.h"
 #include "mmu.h"
+#include "shadow.h"
 #include "spte.h"
 #include "tdp.h"
 
@@ -38,18 +38,25 @@ int hull_mmu_init(struct hull_vm *vm)
 	atomic64_set(&mmu->generation, 1);
 	mmu->due = 1;
 	mmu->levels = table_levels();
-	mmu->table = hull_table_alloc();
-	if (!mmu->table)
+	if (vm->paging == HULL_PAGING_SHADOW && hull_shadow_pool_init(vm))
 		return -ENOMEM;
+	mmu->table = hull_table_alloc(sizeof(struct hull_table), hull_is_shadowed(mmu) ? 0 : -1);
+	if (!mmu->table)
+		goto err_pool;
 	mmu->pages = 1;
 	mmu->root = __sme_set(__pa(mmu->table->entries));
 	return 0;
+
+err_pool:
+	hull_shadow_pool_destroy(vm);
+	return -ENOMEM;
 }
 
 void hull_mmu_destroy(struct hull_vm *vm)
 {
 	struct hull_mmu *mmu = &vm->mmu;
 
+	hull_shadow_pool_destroy(vm);
 	hull_tdp_destroy(vm);
 	if (hull_check && (mmu->mapped || mmu->pages != 1))
 		hull_check_failed(vm, "mappings are left in a VM without regions", mmu->mapped,
@@ -62,6 +69,7 @@ void hull_mmu_vcpu_destroy(struct hull_vcpu *vcpu)
 {
 	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
 
+	hull_shadow_vcpu_destroy(vcpu);
 	while (mmu->cached)
 		hull_table_free(vcpu->vm, mmu->cache[--mmu->cached]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Maps guest memory for the CPU. Four roles in four places: walk the guest's tables (walk.c),
- * encode an entry (spte.h), map (fault.c with tdp.c, later shadow.c), prove (check.c).
+ * encode an entry (spte.h), map (fault.c with tdp.c; shadow.c above them), prove (check.c).
  *
  * The flush protocol. Whoever takes a permission away changes the entry under @lock, which counts
  * hull_mmu.changes, drops the lock, and calls hull_mmu_flush() before it lets go of what the entry
@@ -21,6 +21,25 @@
 
 struct hull_region_table;
 struct hull_table;
+struct hull_shadow;
+
+/**
+ * struct hull_shadow_pool - shadow pages of one VM; all under hull_mmu.lock
+ * @hash: shadow pages by guest frame; NULL in a VM with nested paging; constant
+ * @lru: all shadow pages, the latest used first
+ * @unsync: pages of guest tables that the guest may write
+ * @pages: shadow pages in @lru
+ * @cap: reclaim beyond so many
+ * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed); constant
+ */
+struct hull_shadow_pool {
+	struct hlist_head *hash;
+	struct list_head lru;
+	struct list_head unsync;
+	unsigned long pages;
+	unsigned long cap;
+	u32 *synced;
+};
 
 /**
  * struct hull_mmu - tables of one VM
@@ -39,6 +58,7 @@ struct hull_table;
  * @pages: tables in use, the root included; under @lock
  * @mapped: leaf entries in use, of any size; under @lock
  * @leaving: table of regions being replaced, whose pages may still be mapped; under @lock
+ * @pool: of shadow paging
  * @violations: found by the oracle
  */
 struct hull_mmu {
@@ -54,11 +74,16 @@ struct hull_mmu {
 	unsigned long pages;
 	unsigned long mapped;
 	const struct hull_region_table *leaving;
+	struct hull_shadow_pool pool;
 	atomic_t violations;
 };
 
 /* Tables one fault can need: one a level, the root excepted. */
 #define HULL_MMU_CACHE	4
+/* Shadow pages one fault can need: one a level. */
+#define HULL_SHADOW_CACHE	5
+/* Shadow pages a vCPU's root can consist of: the four of PAE's root, or one. */
+#define HULL_SHADOW_ROOTS	4
 
 /**
  * struct hull_mmu_vcpu - per vCPU part; owner: the vCPU thread
@@ -67,6 +92,13 @@ struct hull_mmu {
  * @flushed_tag: ASID or VPID it was for
  * @cache: tables allocated ahead of taking the lock
  * @cached: valid entries of @cache
+ * @root: shadow paging: what the hardware's CR3 must hold, 0: there is no root yet
+ * @roots: shadow pages that make up the root; under hull_mmu.lock
+ * @pae: PAE's root table, below 4 GiB: four entries that point to @roots
+ * @shadows: shadow pages allocated ahead of taking the lock
+ * @nr_shadows: valid entries of @shadows
+ * @fault_rip: RIP of the last shadow fault ...
+ * @fault_repeats: ... and how often in a row it was the same
  */
 struct hull_mmu_vcpu {
 	u64 flushed;
@@ -74,12 +106,20 @@ struct hull_mmu_vcpu {
 	u32 flushed_tag;
 	struct hull_table *cache[HULL_MMU_CACHE];
 	int cached;
+	hpa_t root;
+	struct hull_shadow *roots[HULL_SHADOW_ROOTS];
+	u64 *pae;
+	struct hull_shadow *shadows[HULL_SHADOW_CACHE];
+	int nr_shadows;
+	u64 fault_rip;
+	unsigned int fault_repeats;
 };
 
-/* What hull_mmu_fault() found. Negative: errno (-EFAULT, -ENOMEM, -EINTR, -EHWPOISON). */
+/* What a fault turned out to be. Negative: errno (-EFAULT, -ENOMEM, -EINTR, -EHWPOISON). */
 enum hull_fault {
 	HULL_FAULT_MAPPED,	/* enter again */
 	HULL_FAULT_MMIO,	/* no memory there, or a write to read-only memory: emulate */
+	HULL_FAULT_GUEST,	/* the guest's own tables forbid it: inject #PF */
 };
 
 /* Width of a guest-physical address, from host.c; constant after load. */
@@ -105,6 +145,43 @@ gfn_t hull_mmu_gfn_end(void);
  * thread is being killed; -ENOMEM.
  */
 int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
+
+/* ---- shadow paging (shadow.c); only for VMs with HULL_PAGING_SHADOW ------------------------- */
+
+/*
+ * hull_shadow_fault - the guest touched @gva and its shadow did not allow it.
+ * @error_code: the CPU's, of the #PF
+ * @walk: result: MMIO: @walk->gpa; GUEST: @walk->error_code
+ * Context and negative values as hull_mmu_fault(); -ENXIO: a guest table is not in memory.
+ */
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk);
+
+/*
+ * hull_shadow_prepare - before a window: takes HULL_REQ_ROOT, builds the root when there is none.
+ * The vCPU thread, outside the window; sleeps. 0, -ENOMEM, -EINTR.
+ */
+int hull_shadow_prepare(struct hull_vcpu *vcpu);
+
+/*
+ * What the guest does to its translations. The vCPU thread, in or outside the window. They request
+ * HULL_REQ_FLUSH where the hardware's TLB must forget, and HULL_REQ_ROOT when the window must be
+ * left; vcpu->mmu.root may change.
+ *
+ * hull_shadow_set_paging - control registers that select the paging mode have changed
+ * hull_shadow_load_cr3 - vcpu->control.cr3 was loaded; @keep: translations stay (PCID)
+ * hull_shadow_invlpg - @gva is to be translated anew
+ * hull_shadow_flush - everything is to be translated anew
+ */
+void hull_shadow_set_paging(struct hull_vcpu *vcpu);
+void hull_shadow_load_cr3(struct hull_vcpu *vcpu, bool keep);
+void hull_shadow_invlpg(struct hull_vcpu *vcpu, gva_t gva);
+void hull_shadow_flush(struct hull_vcpu *vcpu);
+
+/*
+ * Not the guest wrote to frames [@start, @end): the emulator, a device, the launcher. Any context
+ * that may take mmu->lock.
+ */
+void hull_shadow_written(struct hull_vm *vm, gfn_t start, gfn_t end);
 
 /*
  * Unmap, or make read-only for dirty logging, frames [@start, @end). Under mmu->lock.

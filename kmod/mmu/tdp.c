@@ -18,38 +18,63 @@
 #include "../vcpu.h"
 #include "../vm.h"
 #include "mmu.h"
+#include "shadow.h"
 #include "spte.h"
 #include "tdp.h"
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-struct hull_table *hull_table_alloc(void)
+void *hull_table_alloc(size_t size, int side_order)
 {
-	struct hull_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	struct hull_table *table = kzalloc(size, GFP_KERNEL_ACCOUNT);
 
 	if (!table)
 		return NULL;
 	table->entries = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!table->entries) {
-		kfree(table);
-		return NULL;
-	}
+	if (!table->entries)
+		goto err_table;
 	set_page_private(virt_to_page(table->entries), (unsigned long)table);
+	if (side_order < 0)
+		return table;
+	table->side_order = side_order;
+	table->side = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO, side_order);
+	if (!table->side)
+		goto err_entries;
+	set_page_private(virt_to_page(table->side), (unsigned long)table);
 	return table;
+
+err_entries:
+	set_page_private(virt_to_page(table->entries), 0);
+	free_page((unsigned long)table->entries);
+err_table:
+	kfree(table);
+	return NULL;
 }
 
 void hull_table_free(struct hull_vm *vm, struct hull_table *table)
 {
 	if (hull_check)
 		hull_check_table_freed(vm, table);
+	if (table->side) {
+		set_page_private(virt_to_page(table->side), 0);
+		free_pages((unsigned long)table->side, table->side_order);
+	}
+	free_page((unsigned long)table->copy);
 	set_page_private(virt_to_page(table->entries), 0);
 	free_page((unsigned long)table->entries);
 	kfree(table);
 }
 
-static struct hull_table *table_of(const u64 *entries)
+struct hull_table *hull_table_of(const void *entries)
 {
 	return (struct hull_table *)page_private(virt_to_page(entries));
+}
+
+struct hlist_head *hull_tdp_chain(u64 *entry)
+{
+	struct hlist_head *chains = hull_table_of(entry)->side;
+
+	return &chains[offset_in_page(entry) / sizeof(*entry)];
 }
 
 static unsigned int index_of(gfn_t gfn, int level)
@@ -57,15 +82,11 @@ static unsigned int index_of(gfn_t gfn, int level)
 	return (gfn >> HULL_LEVEL_SHIFT(level)) & (HULL_TABLE_ENTRIES - 1);
 }
 
-/* The entry's table is empty: take it out. It is freed after the next flush. */
-static void unlink_table(struct hull_vm *vm, u64 *entry)
+void hull_table_retire(struct hull_vm *vm, struct hull_table *table)
 {
 	struct hull_mmu *mmu = &vm->mmu;
-	struct hull_table *table = table_of(hull_spte_child(READ_ONCE(*entry)));
 
-	xchg(entry, 0);
 	mmu->changes++;
-	mmu->pages--;
 	table->unlinked = mmu->changes;
 	/* A stale walk finds nothing present here either way; poison shows who writes to it. */
 	if (hull_check)
@@ -74,6 +95,16 @@ static void unlink_table(struct hull_vm *vm, u64 *entry)
 		hull_table_free(vm, table);
 	else
 		list_add_tail(&table->link, &mmu->freed);
+}
+
+/* The entry's table is empty: take it out. */
+static void unlink_table(struct hull_vm *vm, u64 *entry)
+{
+	struct hull_table *table = hull_table_of(hull_spte_child(READ_ONCE(*entry)));
+
+	xchg(entry, 0);
+	vm->mmu.pages--;
+	hull_table_retire(vm, table);
 }
 
 static u64 link_table(struct hull_vcpu *vcpu, u64 *entry)
@@ -91,6 +122,8 @@ static u64 link_table(struct hull_vcpu *vcpu, u64 *entry)
 static void drop_leaf(struct hull_mmu *mmu, u64 *entry)
 {
 	xchg(entry, 0);
+	if (hull_is_shadowed(mmu))
+		hull_shadow_drop_chain(hull_tdp_chain(entry));
 	mmu->mapped--;
 	mmu->changes++;
 }
@@ -175,6 +208,8 @@ static void protect_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, 
 	if (!hull_spte_writable(READ_ONCE(*entry)))
 		return;
 	clear_bit(_PAGE_BIT_RW, (unsigned long *)entry);
+	if (hull_is_shadowed(&vm->mmu))
+		hull_shadow_protect_chain(hull_tdp_chain(entry), 0, ~0ULL);
 	vm->mmu.changes++;
 }
 
@@ -192,6 +227,8 @@ static void age_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, void
 {
 	struct tdp_age *age = context;
 
+	if (hull_is_shadowed(&vm->mmu))
+		age->young |= hull_shadow_age_chain(hull_tdp_chain(entry), age->clear);
 	if (!(READ_ONCE(*entry) & _PAGE_ACCESSED))
 		return;
 	age->young = true;

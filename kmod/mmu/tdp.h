@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tables of two-dimensional paging: guest frame to host page, for the whole VM. Private to mmu/.
+ * With shadow paging no hardware walks them: see shadow.h.
  */
 #ifndef HULL_MMU_TDP_H
 #define HULL_MMU_TDP_H
@@ -16,20 +17,36 @@ struct hull_mmu;
  * @link: in hull_mmu.freed
  * @entries: a page; page_private() of it is this structure
  * @unlinked: hull_mmu.changes when it was unlinked, 0: never
+ * @side: with shadow paging, something for each entry: a chain (struct hlist_head) of the shadow
+ *        entries derived from it; of a shadow page, its nodes. page_private() is this structure too
+ * @side_order: of its pages
+ * @copy: of a shadow page
  */
 struct hull_table {
 	struct list_head link;
 	u64 *entries;
 	u64 unlinked;
+	void *side;
+	unsigned int side_order;
+	u64 *copy;
 };
 
-struct hull_table *hull_table_alloc(void);
+/* @size: of the structure that begins with a hull_table; @side_order: -1: no side. Sleeps. */
+void *hull_table_alloc(size_t size, int side_order);
 /* In check mode proves that the table is still poisoned and that its flush has ended. */
 void hull_table_free(struct hull_vm *vm, struct hull_table *table);
+/* The table that a page of entries belongs to. */
+struct hull_table *hull_table_of(const void *entries);
 
 /*
  * The functions below: under mmu->lock.
  */
+
+/* Nothing points to the table any more: it is freed after the next flush. */
+void hull_table_retire(struct hull_vm *vm, struct hull_table *table);
+
+/* With shadow paging: the chain of the leaf @entry. */
+struct hlist_head *hull_tdp_chain(u64 *entry);
 
 /* The leaf entry that maps @gfn and its level, or NULL. */
 u64 *hull_tdp_find(struct hull_mmu *mmu, gfn_t gfn, int *level);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Translates a guest-virtual address through the guest's own tables, as the CPU would: for the
- * emulator, for HULL_TRANSLATE, and later for shadow paging.
+ * emulator, for HULL_TRANSLATE and for shadow paging.
  *
  * Paging modes are data: a mode is a list of levels, a level says where its index is in the
  * address, whether a leaf may sit there and which bits are reserved. One loop serves all.
@@ -38,7 +38,6 @@
 
 #define BITS(high, low)	((~0ULL >> (63 - (high))) & (~0ULL << (low)))
 
-#define MAX_LEVELS	5
 #define MAX_TRIES	64
 
 /* struct walk_level.leaf: can an entry here be a leaf? */
@@ -86,7 +85,7 @@ struct walk_mode {
 	u64 root;
 	u64 address_mask;
 	u64 reserved;
-	struct walk_level level[MAX_LEVELS];
+	struct walk_level level[HULL_WALK_LEVELS];
 };
 
 #define LEVEL_4K	{ 12, 9, LEAF_ALWAYS, true, 0, 0 }
@@ -132,8 +131,7 @@ static const struct walk_mode mode_5level = {
  * @paging: mode and root
  * @mode: chosen by @paging
  * @access: HULL_ACCESS_*
- * @gpa: where the entries walked so far are
- * @entry: and what was read there
+ * @walk: result; its entries are those walked so far
  * @depth: how many
  * @rights: conjunction of their U and W bits; disjunction of NX
  */
@@ -142,8 +140,7 @@ struct walk_state {
 	const struct hull_paging *paging;
 	const struct walk_mode *mode;
 	u32 access;
-	u64 gpa[MAX_LEVELS];
-	u64 entry[MAX_LEVELS];
+	struct hull_walk *walk;
 	int depth;
 	u64 rights;
 };
@@ -208,9 +205,10 @@ static u64 reserved_bits(const struct walk_state *state, const struct walk_level
 	return reserved;
 }
 
-static int fault(const struct walk_state *state, struct hull_walk *walk, u32 cause)
+static int fault(const struct walk_state *state, u32 cause)
 {
 	const struct hull_paging *paging = state->paging;
+	struct hull_walk *walk = state->walk;
 	bool nx_on = state->mode->has_nx && (paging->efer & EFER_NXE_BIT);
 
 	walk->error_code = cause;
@@ -227,7 +225,7 @@ static int fault(const struct walk_state *state, struct hull_walk *walk, u32 cau
 static bool key_forbids(const struct walk_state *state)
 {
 	const struct hull_paging *paging = state->paging;
-	u64 leaf = state->entry[state->depth - 1];
+	u64 leaf = state->walk->entry[state->depth - 1];
 	bool user = state->access & HULL_ACCESS_USER;
 	u32 key_rights;
 
@@ -280,33 +278,36 @@ static void add_rights(struct walk_state *state, const struct walk_level *level,
 static int set_accessed(struct walk_state *state)
 {
 	const struct walk_mode *mode = state->mode;
+	struct hull_walk *walk = state->walk;
 	u64 old, found, new;
 	int i, err;
 
 	for (i = 0; i < state->depth; i++) {
 		if (!mode->level[i].rights)
 			continue;
-		old = state->entry[i];
+		old = walk->entry[i];
 		new = old | ENTRY_A;
 		if (i == state->depth - 1 && (state->access & HULL_ACCESS_WRITE))
 			new |= ENTRY_D;
 		if (new == old)
 			continue;
 		found = old;
-		err = state->memory->exchange(state->memory->context, state->gpa[i], &found, new,
-					     mode->entry_size);
+		err = state->memory->exchange(state->memory->context, walk->entry_gpa[i], &found,
+					      new, mode->entry_size);
 		if (err)
 			return err;
 		if (found != old)
 			return -EAGAIN;
+		walk->entry[i] = new;
 	}
 	return 0;
 }
 
 /* Read the entries down to the leaf. 0 and walk->gpa and level; -EFAULT; -errno. */
-static int descend(struct walk_state *state, u64 gva, struct hull_walk *walk)
+static int descend(struct walk_state *state, u64 gva)
 {
 	const struct walk_mode *mode = state->mode;
+	struct hull_walk *walk = state->walk;
 	u64 table = state->paging->cr3 & mode->root;
 	int i, err;
 
@@ -317,18 +318,18 @@ static int descend(struct walk_state *state, u64 gva, struct hull_walk *walk)
 		u64 entry = 0;
 		bool leaf;
 
-		state->gpa[i] = table + index * mode->entry_size;
-		err = state->memory->read(state->memory->context, state->gpa[i], &entry,
+		walk->entry_gpa[i] = table + index * mode->entry_size;
+		err = state->memory->read(state->memory->context, walk->entry_gpa[i], &entry,
 					  mode->entry_size);
 		if (err)
 			return err;
-		state->entry[i] = entry;
+		walk->entry[i] = entry;
 		state->depth = i + 1;
 		if (!(entry & ENTRY_P))
-			return fault(state, walk, 0);
+			return fault(state, 0);
 		leaf = is_leaf(state, level, entry);
 		if (entry & reserved_bits(state, level, leaf))
-			return fault(state, walk, ERROR_P | ERROR_RSVD);
+			return fault(state, ERROR_P | ERROR_RSVD);
 		add_rights(state, level, entry);
 		if (leaf) {
 			walk->gpa = leaf_base(state, level, entry) |
@@ -346,7 +347,7 @@ int hull_walk_tables(const struct hull_walk_memory *memory, const struct hull_pa
 		     u64 gva, u32 access, bool set_bits, struct hull_walk *walk)
 {
 	struct walk_state state = {
-		.memory = memory, .paging = paging, .access = access,
+		.memory = memory, .paging = paging, .access = access, .walk = walk,
 	};
 	int tries, err;
 	u32 cause;
@@ -355,19 +356,21 @@ int hull_walk_tables(const struct hull_walk_memory *memory, const struct hull_pa
 	if (!(paging->cr0 & CR0_PG)) {
 		walk->gpa = gva & BITS(31, 0);
 		walk->level = 0;
+		walk->levels = 0;
 		return 0;
 	}
 	state.mode = choose_mode(paging);
+	walk->levels = state.mode->nr;
 	gva &= state.mode->address_mask;
 
 	/* Another vCPU may change entries as long as it likes; this vCPU must not wait for it. */
 	for (tries = 0; tries < MAX_TRIES; tries++) {
-		err = descend(&state, gva, walk);
+		err = descend(&state, gva);
 		if (err)
 			return err;
 		cause = check_rights(&state);
 		if (cause)
-			return fault(&state, walk, cause);
+			return fault(&state, cause);
 		if (!set_bits)
 			return 0;
 		err = set_accessed(&state);

@@ -30,16 +30,24 @@ struct hull_paging {
 	bool ac;
 };
 
+#define HULL_WALK_LEVELS	5
+
 /**
  * struct hull_walk - result of a walk
  * @gpa: translation, when the walk returns 0
  * @level: of the leaf: 1 = 4 KiB ...; 0: no paging
  * @error_code: of the #PF, when it returns -EFAULT
+ * @levels: of the paging mode; 0: no paging
+ * @entry_gpa: where the entries are, from the root down to the leaf
+ * @entry: the entries, with the bits that the walk has set
  */
 struct hull_walk {
 	u64 gpa;
 	int level;
 	u32 error_code;
+	int levels;
+	u64 entry_gpa[HULL_WALK_LEVELS];
+	u64 entry[HULL_WALK_LEVELS];
 };
 
 /**

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shadow paging: tables for the hardware, derived from the guest's own. Private to mmu/.
+ *
+ * A shadow page stands for one guest table (or, direct, for a stretch of guest-physical memory) in
+ * one role. Its entries are like those of a TLB: each says what the guest's entry said when it was
+ * looked at, of which the page keeps a copy. Two states:
+ *
+ *	out of sync	the guest may write its table. Entries that no longer agree are found when the
+ *			guest invalidates translations: hull_shadow_refresh().
+ *	in sync		the table is write-protected, so that all entries agree. A write makes it out
+ *			of sync.
+ *
+ * The tables of two-dimensional paging exist here too, though no hardware walks them: they say which
+ * page backs a frame and with what rights, and each of their leaves heads a chain of the shadow
+ * entries derived from it. So what takes a leaf away or write-protects it (fault.c, the notifier,
+ * regions, dirty logging) does the same to its shadows, and need not know of them.
+ */
+#ifndef HULL_MMU_SHADOW_H
+#define HULL_MMU_SHADOW_H
+
+#include <linux/list.h>
+
+#include "../types.h"
+#include "spte.h"
+#include "tdp.h"
+
+struct hull_mmu;
+struct hull_walk;
+
+enum hull_shadow_state {
+	HULL_SHADOW_UNSYNC,
+	HULL_SHADOW_SETTLING,	/* write-protected, but TLBs may not know yet */
+	HULL_SHADOW_SYNCED,
+};
+
+/* How the guest's table is read. */
+enum hull_shadow_mode {
+	HULL_SHADOW_DIRECT,	/* no guest table: frames from @gfn on, one after the other */
+	HULL_SHADOW_32BIT,
+	HULL_SHADOW_PAE,
+	HULL_SHADOW_LONG,
+};
+
+/* Rights that the tables above give; bits as in an entry, except execute, which is bit 3. */
+#define HULL_RIGHT_WRITE	BIT(1)
+#define HULL_RIGHT_USER		BIT(2)
+#define HULL_RIGHT_EXEC		BIT(3)
+#define HULL_RIGHTS_ALL		(HULL_RIGHT_WRITE | HULL_RIGHT_USER | HULL_RIGHT_EXEC)
+
+/* Control bits that decide about entries. */
+#define HULL_ROLE_NO_WP		BIT(0)	/* CR0.WP is clear */
+#define HULL_ROLE_SMEP		BIT(1)	/* CR4.SMEP, told apart only while CR0.WP is clear */
+#define HULL_ROLE_NX		BIT(2)	/* EFER.NXE */
+#define HULL_ROLE_PSE		BIT(3)	/* CR4.PSE, in 32-bit mode */
+
+/**
+ * union hull_role - what, besides the guest's table, decides what a shadow page says
+ * @level: of the shadow page, 1 is the last
+ * @mode: enum hull_shadow_mode
+ * @quadrant: 32-bit tables have more entries than a shadow page: which part
+ * @rights: HULL_RIGHT_*, of the tables above
+ * @control: HULL_ROLE_*
+ */
+union hull_role {
+	struct {
+		u8 level;
+		u8 mode;
+		u8 quadrant;
+		u8 rights;
+		u32 control;
+	};
+	u64 word;
+};
+
+/**
+ * struct hull_shadow - one shadow page; all under mmu->lock
+ * @table: its entries; table.side: a node for each, which is in the @parents of the page that the
+ *         entry points to, or in the chain of the leaf that it is derived from
+ * @hash: in pool.hash
+ * @lru: in pool.lru
+ * @unsync: in pool.unsync while not in sync
+ * @parents: nodes of entries that point here
+ * @nr_parents: how many
+ * @roots: vCPUs that have it as a part of their root
+ * @gfn: of the guest's table; direct: first frame
+ * @role: see there
+ * @state: enum hull_shadow_state
+ * @quiet: looks at the table in a row that found it unchanged
+ * @settles_at: SETTLING: value of hull_mmu.changes that must have been flushed
+ *
+ * table.copy has the guest's entries as seen last; unused when direct.
+ */
+struct hull_shadow {
+	struct hull_table table;
+	struct hlist_node hash;
+	struct list_head lru;
+	struct list_head unsync;
+	struct hlist_head parents;
+	unsigned int nr_parents;
+	unsigned int roots;
+	gfn_t gfn;
+	union hull_role role;
+	u8 state;
+	u8 quiet;
+	u64 settles_at;
+};
+
+#define HULL_SHADOW_NODES_ORDER	1
+static_assert(HULL_TABLE_ENTRIES * sizeof(struct hlist_node) ==
+	      PAGE_SIZE << HULL_SHADOW_NODES_ORDER);
+
+/* A leaf of the guest's that is to be shadowed. */
+struct hull_shadow_leaf {
+	gfn_t gfn;		/* of the page of the guest's */
+	u8 rights;		/* of all its levels */
+	bool write;		/* it is being written, by ... */
+	bool user;
+};
+
+static inline bool hull_is_shadowed(const struct hull_mmu *mmu)
+{
+	return mmu->pool.hash;
+}
+
+static inline bool hull_shadow_is_direct(const struct hull_shadow *page)
+{
+	return page->role.mode == HULL_SHADOW_DIRECT;
+}
+
+/* Bytes of the guest's entries. */
+static inline unsigned int hull_shadow_entry_size(const struct hull_shadow *page)
+{
+	return page->role.mode == HULL_SHADOW_32BIT ? 4 : 8;
+}
+
+/* A 4 MiB entry of a 32-bit directory takes two entries of the shadow page. */
+static inline unsigned int hull_shadow_entry_shift(const struct hull_shadow *page)
+{
+	return page->role.mode == HULL_SHADOW_32BIT && page->role.level == 2;
+}
+
+static inline struct hlist_node *hull_shadow_node(const struct hull_shadow *page, unsigned int i)
+{
+	return (struct hlist_node *)page->table.side + i;
+}
+
+/* shadow_page.c: under mmu->lock unless said otherwise */
+
+int hull_shadow_pool_init(struct hull_vm *vm);		/* no lock; 0 or -ENOMEM */
+void hull_shadow_pool_destroy(struct hull_vm *vm);	/* no lock; no vCPU is left */
+void hull_shadow_vcpu_destroy(struct hull_vcpu *vcpu);	/* no lock */
+int hull_shadow_fill(struct hull_vcpu *vcpu);		/* no lock; 0 or -ENOMEM */
+
+/* The page for (gfn, role), or NULL. */
+struct hull_shadow *hull_shadow_find(struct hull_mmu *mmu, gfn_t gfn, union hull_role role);
+/* A new one, from the vCPU's cache, out of sync; others may be reclaimed for it. */
+struct hull_shadow *hull_shadow_create(struct hull_vcpu *vcpu, gfn_t gfn, union hull_role role);
+/* The page that an entry which is no leaf points to. */
+struct hull_shadow *hull_shadow_child(u64 spte);
+/* The page whose node it is, and the node's number. */
+struct hull_shadow *hull_shadow_of_node(const struct hlist_node *node, unsigned int *i);
+
+void hull_shadow_link(struct hull_shadow *parent, unsigned int i, struct hull_shadow *child);
+/* Forget an entry. The guest's own invalidation, or the caller, takes care of TLBs. */
+void hull_shadow_drop(struct hull_shadow *page, unsigned int i);
+void hull_shadow_drop_all(struct hull_shadow *page);
+/* The page goes, with its entries; nobody's root. The caller flushes. */
+void hull_shadow_zap(struct hull_vm *vm, struct hull_shadow *page);
+
+void hull_shadow_set_state(struct hull_vm *vm, struct hull_shadow *page,
+			   enum hull_shadow_state state);
+/* Is the frame a guest table that is write-protected? */
+bool hull_shadow_is_synced(struct hull_mmu *mmu, gfn_t gfn);
+/* Perhaps one of the frames that a 2 MiB page around @gfn covers is? */
+bool hull_shadow_near_synced(struct hull_mmu *mmu, gfn_t gfn);
+/* It is about to be written: out of sync from now on. */
+void hull_shadow_writing(struct hull_vm *vm, gfn_t gfn);
+
+/* What tdp.c does to all shadows of a leaf. */
+void hull_shadow_drop_chain(struct hlist_head *chain);
+void hull_shadow_protect_chain(struct hlist_head *chain, u64 pfn, u64 pages);
+bool hull_shadow_age_chain(struct hlist_head *chain, bool clear);
+
+/* shadow.c, under mmu->lock */
+
+/* The shadow entry for a leaf at @level backed by the entry @tdp at @tdp_level; 0: none may be. */
+u64 hull_shadow_encode(struct hull_vm *vm, const struct hull_shadow *page, int level,
+		       const struct hull_shadow_leaf *leaf, u64 tdp, int tdp_level);
+void hull_shadow_set_leaf(struct hull_shadow *page, unsigned int i, u64 spte, u64 *tdp);
+/* Rights of a guest entry. */
+u8 hull_shadow_rights(union hull_role role, u64 entry);
+/* The last page on the way to @gva below the vCPU's root, and the entry there; NULL: no root. */
+struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned int *i);
+
+/* shadow_sync.c, under mmu->lock; the vCPU's address space is current */
+
+/* Look at the guest's table again. False: nothing had changed. */
+bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
+/*
+ * The guest's entry that shadow entry @i stands for still says @entry, which a walk found; the page
+ * takes note of it.
+ */
+bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry);
+/* INVLPG: as far as the vCPU's root goes. */
+void hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva);
+/*
+ * A new root, or a flush: refresh all pages out of sync that the root reaches. True: some have not
+ * changed for a while, and should settle: hull_shadow_settle(), a flush of all vCPUs (of this one
+ * before it enters, when it is @alone), hull_shadow_settled().
+ */
+bool hull_shadow_sync(struct hull_vcpu *vcpu);
+void hull_shadow_settle(struct hull_vm *vm);
+void hull_shadow_settled(struct hull_vm *vm, bool alone);
+
+#endif

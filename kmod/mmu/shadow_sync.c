@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shadow pages and the guest's tables: finding what no longer agrees, and write-protecting tables
+ * that do not change, so that they need no more looking at.
+ *
+ * Between two looks an entry may be older than the guest's: as in a TLB, that is the guest's to
+ * prevent, which invalidates what it changed. Each invalidation looks: at one address for INVLPG
+ * (and at all tables above, as the CPU forgets its cached tables too), at all that the root reaches
+ * for the others. A page that was quiet for some looks settles: its table is write-protected in all
+ * shadows, then all vCPUs flush, then one last look proves it in sync.
+ *
+ * Locks: mmu->lock. Guest memory is read without taking page faults; what cannot be read is
+ * forgotten, which is always allowed.
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "../mem/region.h"
+#include "../mutate.h"
+#include "../vcpu.h"
+#include "../vm.h"
+#include "mmu.h"
+#include "shadow.h"
+#include "spte.h"
+#include "tdp.h"
+
+/* Looks that find a table unchanged before it is write-protected. */
+#define QUIET_LOOKS	2
+
+/* A page with so many parents is below every root. */
+#define MANY_PARENTS	8
+
+#define GUEST_A_D	(_PAGE_ACCESSED | _PAGE_DIRTY)
+
+/* ---- the guest's entries -------------------------------------------------------------------- */
+
+static unsigned int guest_entries(const struct hull_shadow *page)
+{
+	return HULL_TABLE_ENTRIES >> hull_shadow_entry_shift(page);
+}
+
+/* User address of the guest's entries; 0: no memory is there. */
+static unsigned long table_address(struct hull_vm *vm, const struct hull_shadow *page)
+{
+	const struct hull_region_table *table;
+	const struct hull_memslot *slot;
+
+	table = rcu_dereference_protected(vm->regions, lockdep_is_held(&vm->mmu.lock));
+	slot = hull_slot_find(table, page->gfn);
+	if (!slot)
+		return 0;
+	return hull_slot_hva(slot, page->gfn) +
+	       page->role.quadrant * guest_entries(page) * hull_shadow_entry_size(page);
+}
+
+/* An entry derived from @old serves for @now: at most bits that the CPU sets were added. */
+static bool is_same(u64 old, u64 now)
+{
+	return !((old ^ now) & ~(u64)GUEST_A_D) && !(old & ~now & GUEST_A_D);
+}
+
+/*
+ * Number of the next guest entry from @from on that is not as in the copy, and what it is @now;
+ * guest_entries() when there is none; -EFAULT.
+ */
+static int next_change(const struct hull_shadow *page, unsigned long address, unsigned int from,
+		       u64 *now)
+{
+	const unsigned int end = guest_entries(page), size = hull_shadow_entry_size(page);
+	const u64 *copy = page->table.copy;
+	unsigned int i;
+	u32 small;
+
+	if (!user_read_access_begin((void __user *)address, end * size))
+		return -EFAULT;
+	for (i = from; i < end; i++) {
+		if (size == 8) {
+			unsafe_get_user(*now, (u64 __user *)address + i, fault);
+		} else {
+			unsafe_get_user(small, (u32 __user *)address + i, fault);
+			*now = small;
+		}
+		if (*now != copy[i])
+			break;
+	}
+	user_read_access_end();
+	return i;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+static void drop_guest_entry(struct hull_shadow *page, unsigned int i)
+{
+	const unsigned int shift = hull_shadow_entry_shift(page);
+	unsigned int at;
+
+	for (at = i << shift; at < (i + 1) << shift; at++)
+		hull_shadow_drop(page, at);
+}
+
+/* ---- entering what faults would ask for next ------------------------------------------------- */
+
+/* A last-level entry has reserved bits set. */
+static bool is_reserved(const struct hull_shadow *page, u64 entry)
+{
+	u64 reserved = hull_gpa_bits < 52 ? GENMASK_ULL(51, hull_gpa_bits) : 0;
+
+	if (page->role.mode == HULL_SHADOW_32BIT)
+		return false;
+	if (page->role.mode == HULL_SHADOW_PAE)
+		reserved |= GENMASK_ULL(62, 52);
+	if (!(page->role.control & HULL_ROLE_NX))
+		reserved |= _PAGE_NX;
+	return entry & reserved;
+}
+
+/*
+ * The guest has used the page and will again: enter it, where its frame is mapped. A page that was
+ * not used must fault first, so that its accessed bit is set.
+ */
+static void enter_ahead(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
+{
+	struct hull_shadow_leaf leaf = { };
+	int level;
+	u64 *tdp;
+
+	if (!(entry & _PAGE_PRESENT) || !(entry & _PAGE_ACCESSED) || is_reserved(page, entry))
+		return;
+	leaf.gfn = (entry & HULL_SPTE_ADDRESS) >> PAGE_SHIFT;
+	leaf.rights = page->role.rights & hull_shadow_rights(page->role, entry);
+	if (!(entry & _PAGE_DIRTY))
+		leaf.rights &= ~HULL_RIGHT_WRITE;
+	tdp = hull_tdp_find(&vm->mmu, leaf.gfn, &level);
+	if (!tdp)
+		return;
+	hull_shadow_set_leaf(page, i,
+			     hull_shadow_encode(vm, page, 1, &leaf, READ_ONCE(*tdp), level), tdp);
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+/* Take note of what a guest entry is now. */
+static void note_entry(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 now)
+{
+	u64 old = page->table.copy[i];
+
+	page->table.copy[i] = now;
+	if (is_same(old, now))
+		return;
+	if (!hull_mutate_lost_sync)
+		drop_guest_entry(page, i);
+	if (page->role.level == 1)
+		enter_ahead(vm, page, i, now);
+}
+
+bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
+{
+	unsigned long address = table_address(vm, page);
+	bool changed = false;
+	int i = 0;
+	u64 now;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	pagefault_disable();
+	for (;;) {
+		i = address ? next_change(page, address, i, &now) : -EFAULT;
+		if (i < 0 || i == guest_entries(page))
+			break;
+		note_entry(vm, page, i++, now);
+		changed = true;
+	}
+	pagefault_enable();
+	if (i >= 0)
+		return changed;
+	hull_shadow_drop_all(page);
+	memset(page->table.copy, 0, PAGE_SIZE);
+	return true;
+}
+
+/* Read one guest entry. */
+static bool read_entry(struct hull_vm *vm, const struct hull_shadow *page, unsigned int i,
+		       u64 *entry)
+{
+	const unsigned int size = hull_shadow_entry_size(page);
+	unsigned long address = table_address(vm, page);
+	unsigned long left = size;
+
+	*entry = 0;
+	pagefault_disable();
+	if (address)
+		left = __copy_from_user_inatomic(entry, (void __user *)(address + i * size), size);
+	pagefault_enable();
+	return !left;
+}
+
+bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
+{
+	u64 now;
+
+	i >>= hull_shadow_entry_shift(page);
+	if (page->state == HULL_SHADOW_SYNCED) {
+		/* Less the bits that walks have set since. */
+		if (!is_same(page->table.copy[i], entry))
+			return false;
+	} else if (!read_entry(vm, page, i, &now) || !is_same(entry, now)) {
+		return false;
+	}
+	if (!is_same(page->table.copy[i], entry))
+		drop_guest_entry(page, i);
+	page->table.copy[i] = entry;
+	return true;
+}
+
+/* ---- invalidations -------------------------------------------------------------------------- */
+
+/* Is the page below the vCPU's root? At most as deep as the tables. */
+static bool is_reached(const struct hull_mmu_vcpu *mmu, const struct hull_shadow *page)
+{
+	const struct hlist_node *node;
+	unsigned int i;
+
+	if (page->roots) {
+		for (i = 0; i < HULL_SHADOW_ROOTS; i++) {
+			if (mmu->roots[i] == page)
+				return true;
+		}
+	}
+	if (page->nr_parents > MANY_PARENTS)
+		return true;
+	hlist_for_each(node, &page->parents) {
+		if (is_reached(mmu, hull_shadow_of_node(node, &i)))
+			return true;
+	}
+	return false;
+}
+
+bool hull_shadow_sync(struct hull_vcpu *vcpu)
+{
+	struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
+	struct hull_shadow *page;
+	bool settle = false;
+
+	list_for_each_entry(page, &pool->unsync, unsync) {
+		if (!is_reached(&vcpu->mmu, page))
+			continue;
+		if (hull_shadow_refresh(vcpu->vm, page))
+			page->quiet = 0;
+		else if (page->quiet < QUIET_LOOKS)
+			page->quiet++;
+		else
+			settle = true;
+	}
+	return settle;
+}
+
+void hull_shadow_settle(struct hull_vm *vm)
+{
+	struct hull_mmu *mmu = &vm->mmu;
+	struct hull_shadow *page;
+	int level;
+	u64 *tdp;
+
+	/* Counted in any case: an entry that was dropped may be in TLBs still. */
+	mmu->changes++;
+	list_for_each_entry(page, &mmu->pool.unsync, unsync) {
+		if (page->quiet < QUIET_LOOKS || page->state != HULL_SHADOW_UNSYNC)
+			continue;
+		hull_shadow_set_state(vm, page, HULL_SHADOW_SETTLING);
+		page->settles_at = mmu->changes;
+		tdp = hull_tdp_find(mmu, page->gfn, &level);
+		if (!tdp || hull_mutate_lost_protection)
+			continue;
+		hull_shadow_protect_chain(hull_tdp_chain(tdp), hull_spte_pfn(READ_ONCE(*tdp)) +
+					  (page->gfn & (HULL_LEVEL_PAGES(level) - 1)), 1);
+	}
+}
+
+void hull_shadow_settled(struct hull_vm *vm, bool alone)
+{
+	struct hull_mmu *mmu = &vm->mmu;
+	struct hull_shadow *page, *next;
+
+	list_for_each_entry_safe(page, next, &mmu->pool.unsync, unsync) {
+		if (page->state != HULL_SHADOW_SETTLING)
+			continue;
+		if (!alone && page->settles_at > mmu->completed)
+			continue;
+		hull_shadow_refresh(vm, page);
+		hull_shadow_set_state(vm, page, HULL_SHADOW_SYNCED);
+	}
+}
+
+void hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva)
+{
+	struct hull_vm *vm = vcpu->vm;
+	struct hull_shadow *page;
+	unsigned int i;
+	u64 now;
+
+	/* Tables above may be cached by the CPU for any address: INVLPG forgets them all. */
+	list_for_each_entry(page, &vm->mmu.pool.unsync, unsync) {
+		if (page->role.level > 1)
+			hull_shadow_refresh(vm, page);
+	}
+	page = hull_shadow_last(vcpu, gva, &i);
+	if (!page || hull_shadow_is_direct(page) || page->state == HULL_SHADOW_SYNCED)
+		return;
+	/* What cannot be read is as good as not present. */
+	read_entry(vm, page, i, &now);
+	note_entry(vm, page, i, now);
+}
