@@ -310,6 +310,18 @@ static long vm_check(void *object, void *arg)
 	return hull_check_tables(object) ? -EUCLEAN : 0;
 }
 
+static long vm_memory_written(void *object, void *arg)
+{
+	const struct hull_written *args = arg;
+	u64 limit = gfn_to_gpa(hull_mmu_gfn_end());
+
+	if (!args->size || args->gpa >= limit || args->size > limit - args->gpa)
+		return -EINVAL;
+	hull_shadow_written(object, gpa_to_gfn(args->gpa),
+			    gpa_to_gfn(args->gpa + args->size - 1) + 1);
+	return 0;
+}
+
 static const struct hull_ioctl vm_ioctls[] = {
 	{ .cmd = HULL_SET_MEMORY, .fn = vm_set_memory, .flags = HULL_IOC_SAME_MM,
 	  HULL_RESERVED(struct hull_memory) },
@@ -332,6 +344,7 @@ static const struct hull_ioctl vm_ioctls[] = {
 	{ .cmd = HULL_VM_CHECK, .fn = vm_check, .flags = HULL_IOC_SAME_MM },
 	{ .cmd = HULL_ATTACH_CONSUMER, .fn = vm_attach_consumer, .flags = HULL_IOC_SAME_MM,
 	  HULL_RESERVED(struct hull_attach) },
+	{ .cmd = HULL_MEMORY_WRITTEN, .fn = vm_memory_written, .flags = HULL_IOC_SAME_MM },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

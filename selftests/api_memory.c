@@ -210,6 +210,20 @@ TEST_F(memory, own_mapping_of_the_module_does_no_harm)
 	EXPECT_EQ(0, hull_vm_check(guest->vm));
 }
 
+/* ---- HULL_MEMORY_WRITTEN -------------------------------------------------------------------- */
+
+TEST_F(memory, written_checks_its_arguments)
+{
+	int vm = self->guest.vm;
+
+	EXPECT_EQ(0, hull_memory_written(vm, 0, 1));
+	EXPECT_EQ(0, hull_memory_written(vm, 4095, GUEST_SIZE));
+	EXPECT_ERRNO(EINVAL, hull_memory_written(vm, 0, 0));
+	EXPECT_ERRNO(EINVAL, hull_memory_written(vm, 1ULL << 52, 1));
+	EXPECT_ERRNO(EINVAL, hull_memory_written(vm, 4096, -4096ULL));
+	EXPECT_ERRNO(EINVAL, hull_memory_written(vm, 4096, -1ULL));
+}
+
 /* ---- HULL_GET_DIRTY ------------------------------------------------------------------------- */
 
 TEST_F(memory, dirty_checks_its_arguments)

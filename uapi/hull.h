@@ -348,6 +348,20 @@ struct hull_vm_state {
 };
 
 /**
+ * struct hull_written - guest memory that the launcher has written itself (HULL_MEMORY_WRITTEN)
+ * @gpa: first byte
+ * @size: bytes, not 0
+ *
+ * The CPU does not tell the module of writes through the launcher's own mapping. With shadow paging
+ * page tables that were written so must be announced, after the write and before the guest may
+ * count on it; what is no page table need not be. With nested paging this does nothing.
+ */
+struct hull_written {
+	__u64 gpa;
+	__u64 size;
+};
+
+/**
  * struct hull_state_io - argument of the GET_STATE and SET_STATE ioctls of VM and vCPU
  * @groups: which groups to move
  * @state: address of struct hull_vm_state or struct hull_vcpu_state
@@ -369,6 +383,7 @@ struct hull_state_io {
 #define HULL_VM_SET_STATE	_IOW(HULL_IOC, 0x29, struct hull_state_io)
 #define HULL_VM_CHECK		_IO(HULL_IOC, 0x2a)	/* walk all tables now (check mode) */
 #define HULL_ATTACH_CONSUMER	_IOW(HULL_IOC, 0x2b, struct hull_attach)
+#define HULL_MEMORY_WRITTEN	_IOW(HULL_IOC, 0x2c, struct hull_written)
 
 /* ---- vCPU fd ------------------------------------------------------------------------------ */
 

@@ -22,6 +22,7 @@
 #include "../vm.h"
 #include "hostmap.h"
 #include "mmu.h"
+#include "shadow.h"
 #include "spte.h"
 #include "tdp.h"
 
@@ -152,6 +153,8 @@ static void check_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, vo
 	}
 	if (check->host)
 		check_host(vm, check, slot, base, level, spte);
+	if (hull_is_shadowed(&vm->mmu))
+		check->failed += hull_check_chain(vm, entry, base, level);
 }
 
 static void check_counts(struct hull_vm *vm, struct check *check)
@@ -186,6 +189,8 @@ int hull_check_tables(struct hull_vm *vm)
 		next = hull_tdp_visit(vm, next, end, true, false, check_leaf, &check);
 		cond_resched_lock(&mmu->lock);
 	}
+	if (hull_is_shadowed(mmu))
+		check.failed += hull_check_shadow(vm, check.host);
 	spin_unlock(&mmu->lock);
 	return check.failed;
 }

@@ -106,6 +106,8 @@ struct hull_shadow {
 	u64 settles_at;
 };
 
+#define HULL_SHADOW_HASH_BITS	10
+#define HULL_SHADOW_BUCKETS	(1 << HULL_SHADOW_HASH_BITS)
 #define HULL_SHADOW_NODES_ORDER	1
 static_assert(HULL_TABLE_ENTRIES * sizeof(struct hlist_node) ==
 	      PAGE_SIZE << HULL_SHADOW_NODES_ORDER);
@@ -197,6 +199,8 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 
 /* Look at the guest's table again. False: nothing had changed. */
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
+/* The guest's table says what the copy says, or cannot be read. */
+bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);
 /*
  * The guest's entry that shadow entry @i stands for still says @entry, which a walk found; the page
  * takes note of it.
@@ -212,5 +216,12 @@ void hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva);
 bool hull_shadow_sync(struct hull_vcpu *vcpu);
 void hull_shadow_settle(struct hull_vm *vm);
 void hull_shadow_settled(struct hull_vm *vm, bool alone);
+
+/* check_shadow.c: the oracle, under mmu->lock; the number of violations */
+
+/* All shadow entries derived from @leaf, which maps @base at @level. */
+int hull_check_chain(struct hull_vm *vm, u64 *leaf, gfn_t base, int level);
+/* All shadow pages; @host: the guest's memory can be read. May drop and take the lock. */
+int hull_check_shadow(struct hull_vm *vm, bool host);
 
 #endif

@@ -19,7 +19,6 @@
 #include "shadow.h"
 #include "spte.h"
 
-#define HASH_BITS	10	/* one page of list heads is 512, and a VM has some thousand tables */
 #define SYNCED_BITS	10
 
 static unsigned int shadow_pages = 8192;
@@ -38,7 +37,7 @@ int hull_shadow_pool_init(struct hull_vm *vm)
 	pool->synced = kcalloc(1 << SYNCED_BITS, sizeof(*pool->synced), GFP_KERNEL_ACCOUNT);
 	if (!pool->synced)
 		return -ENOMEM;
-	pool->hash = kcalloc(1 << HASH_BITS, sizeof(*pool->hash), GFP_KERNEL_ACCOUNT);
+	pool->hash = kcalloc(HULL_SHADOW_BUCKETS, sizeof(*pool->hash), GFP_KERNEL_ACCOUNT);
 	if (!pool->hash) {
 		kfree(pool->synced);
 		pool->synced = NULL;
@@ -121,7 +120,7 @@ void hull_shadow_vcpu_destroy(struct hull_vcpu *vcpu)
 
 static struct hlist_head *bucket(struct hull_mmu *mmu, gfn_t gfn)
 {
-	return &mmu->pool.hash[hash_64(gfn, HASH_BITS)];
+	return &mmu->pool.hash[hash_64(gfn, HULL_SHADOW_HASH_BITS)];
 }
 
 struct hull_shadow *hull_shadow_find(struct hull_mmu *mmu, gfn_t gfn, union hull_role role)
@@ -306,14 +305,22 @@ void hull_shadow_writing(struct hull_vm *vm, gfn_t gfn)
 
 void hull_shadow_written(struct hull_vm *vm, gfn_t start, gfn_t end)
 {
-	gfn_t gfn;
+	struct hull_mmu *mmu = &vm->mmu;
+	struct hull_shadow *page;
 
-	if (!hull_is_shadowed(&vm->mmu))
+	if (!hull_is_shadowed(mmu))
 		return;
-	spin_lock(&vm->mmu.lock);
-	for (gfn = start; gfn < end; gfn++)
-		hull_shadow_writing(vm, gfn);
-	spin_unlock(&vm->mmu.lock);
+	spin_lock(&mmu->lock);
+	if (end - start == 1) {
+		hull_shadow_writing(vm, start);
+	} else {
+		list_for_each_entry(page, &mmu->pool.lru, lru) {
+			if (page->gfn >= start && page->gfn < end &&
+			    page->state != HULL_SHADOW_UNSYNC)
+				hull_shadow_set_state(vm, page, HULL_SHADOW_UNSYNC);
+		}
+	}
+	spin_unlock(&mmu->lock);
 }
 
 /* ---- chains: all shadow entries derived from one leaf ---------------------------------------- */

@@ -179,6 +179,24 @@ bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 	return true;
 }
 
+bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page)
+{
+	unsigned long address = table_address(vm, page);
+	bool current_still = true;
+	int i = 0;
+	u64 now;
+
+	pagefault_disable();
+	while (address && current_still) {
+		i = next_change(page, address, i, &now);
+		if (i < 0 || i == guest_entries(page))
+			break;
+		current_still = is_same(page->table.copy[i++], now);
+	}
+	pagefault_enable();
+	return current_still;
+}
+
 /* Read one guest entry. */
 static bool read_entry(struct hull_vm *vm, const struct hull_shadow *page, unsigned int i,
 		       u64 *entry)

@@ -99,6 +99,20 @@ static void give_up(const char *what)
 	_exit(3);
 }
 
+static void ended(unsigned int id)
+{
+	const struct hull_run *run = guest.cpu[id].run;
+
+	printf("# victim: the VM has ended, vCPU %u: reason %u, code %#llx, info %#llx %#llx\n", id,
+	       run->end_reason, (unsigned long long)run->end_code,
+	       (unsigned long long)run->end_info[0], (unsigned long long)run->end_info[1]);
+	printf("# victim: at %#llx, %u bytes %02x %02x %02x %02x\n",
+	       (unsigned long long)run->end_rip, run->end_insn_len, run->end_insn[0],
+	       run->end_insn[1], run->end_insn[2], run->end_insn[3]);
+	fflush(stdout);
+	_exit(3);
+}
+
 static int set_region(bool there)
 {
 	const struct hull_region regions[] = {
@@ -120,7 +134,7 @@ static void *run_cpu(void *arg)
 		if (exit == HULL_EXIT_REQUEST)
 			hull_answer(&guest.cpu[id].own, 0);
 		else if (exit == HULL_EXIT_ENDED)
-			give_up("the VM has ended");
+			ended(id);
 		else if (exit == -1 && errno != EINTR)
 			give_up("HULL_RUN");
 	}

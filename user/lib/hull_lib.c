@@ -114,6 +114,13 @@ int hull_vm_set_state(int vm, __u64 groups, const struct hull_vm_state *state)
 	return move_state(vm, HULL_VM_SET_STATE, groups, state);
 }
 
+int hull_memory_written(int vm, __u64 gpa, __u64 size)
+{
+	struct hull_written args = { .gpa = gpa, .size = size };
+
+	return ioctl(vm, HULL_MEMORY_WRITTEN, &args);
+}
+
 int hull_vm_check(int vm)
 {
 	return ioctl(vm, HULL_VM_CHECK);

@@ -165,6 +165,16 @@ int hull_vm_get_state(int vm, __u64 groups, struct hull_vm_state *state);
 int hull_vm_set_state(int vm, __u64 groups, const struct hull_vm_state *state);
 
 /**
+ * hull_memory_written - tell that the launcher has written guest memory that may be page tables
+ * @vm: VM fd
+ * @gpa: first byte, guest-physical
+ * @size: bytes
+ *
+ * Return: 0 or -1 and errno: EINVAL: no guest-physical range.
+ */
+int hull_memory_written(int vm, __u64 gpa, __u64 size);
+
+/**
  * hull_vm_check - compare all tables of the VM with its regions, now
  * @vm: VM fd
  *
