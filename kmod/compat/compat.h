@@ -67,6 +67,56 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
+/* 6.7: shrinkers are allocated, and know whose they are. */
+#include <linux/shrinker.h>
+struct hull_shrinker {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	struct shrinker shrinker;
+#else
+	struct shrinker *shrinker;
+#endif
+};
+
+typedef unsigned long (*hull_shrink_t)(struct shrinker *shrinker, struct shrink_control *control);
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+static inline int hull_shrinker_register(struct hull_shrinker *to, hull_shrink_t count,
+					 hull_shrink_t scan)
+{
+	to->shrinker = (struct shrinker){
+		.count_objects = count, .scan_objects = scan, .seeks = DEFAULT_SEEKS,
+	};
+	return register_shrinker(&to->shrinker, "hull-shadow");
+}
+
+static inline void hull_shrinker_unregister(struct hull_shrinker *from)
+{
+	unregister_shrinker(&from->shrinker);
+}
+
+#define hull_of_shrinker(pointer)	container_of(pointer, struct hull_shrinker, shrinker)
+#else
+static inline int hull_shrinker_register(struct hull_shrinker *to, hull_shrink_t count,
+					 hull_shrink_t scan)
+{
+	to->shrinker = shrinker_alloc(0, "hull-shadow");
+	if (!to->shrinker)
+		return -ENOMEM;
+	to->shrinker->count_objects = count;
+	to->shrinker->scan_objects = scan;
+	to->shrinker->private_data = to;
+	shrinker_register(to->shrinker);
+	return 0;
+}
+
+static inline void hull_shrinker_unregister(struct hull_shrinker *from)
+{
+	shrinker_free(from->shrinker);
+}
+
+#define hull_of_shrinker(pointer)	((struct hull_shrinker *)(pointer)->private_data)
+#endif
+
 /* 6.5: before, get_user_pages() honoured NUMA hinting faults by itself. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #define FOLL_HONOR_NUMA_FAULT	0

@@ -30,7 +30,9 @@ struct hull_shadow;
  * @unsync: pages of guest tables that the guest may write
  * @pages: shadow pages in @lru
  * @cap: reclaim beyond so many
- * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed); constant
+ * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed);
+ *          the pointer is constant
+ * @shrinker: gives pages back when the host is short of memory
  */
 struct hull_shadow_pool {
 	struct hlist_head *hash;
@@ -39,6 +41,7 @@ struct hull_shadow_pool {
 	unsigned long pages;
 	unsigned long cap;
 	u32 *synced;
+	struct hull_shrinker shrinker;
 };
 
 /**

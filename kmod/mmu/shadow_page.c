@@ -27,6 +27,49 @@ MODULE_PARM_DESC(shadow_pages, "most shadow pages of a VM, at least 8 (each take
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static struct hull_vm *vm_of(struct shrinker *shrinker)
+{
+	return container_of(hull_of_shrinker(shrinker), struct hull_vm, mmu.pool.shrinker);
+}
+
+static unsigned long count_shrinkable(struct shrinker *shrinker, struct shrink_control *control)
+{
+	return READ_ONCE(vm_of(shrinker)->mmu.pool.pages);
+}
+
+/* Zap up to @excess pages, those used longest ago first. How many it were. */
+static unsigned long zap_oldest(struct hull_vm *vm, unsigned long excess)
+{
+	struct hull_shadow *page, *next;
+	unsigned long zapped = 0;
+
+	list_for_each_entry_safe_reverse(page, next, &vm->mmu.pool.lru, lru) {
+		if (zapped == excess)
+			break;
+		if (page->roots)
+			continue;
+		hull_shadow_zap(vm, page);
+		zapped++;
+	}
+	return zapped;
+}
+
+/* From reclaim, with any locks of memory management held: nothing here allocates or sleeps. */
+static unsigned long shrink(struct shrinker *shrinker, struct shrink_control *control)
+{
+	struct hull_vm *vm = vm_of(shrinker);
+	unsigned long zapped;
+
+	if (!spin_trylock(&vm->mmu.lock))
+		return SHRINK_STOP;
+	zapped = zap_oldest(vm, control->nr_to_scan);
+	spin_unlock(&vm->mmu.lock);
+	if (!zapped)
+		return SHRINK_STOP;
+	hull_mmu_flush(vm);
+	return zapped;
+}
+
 int hull_shadow_pool_init(struct hull_vm *vm)
 {
 	struct hull_shadow_pool *pool = &vm->mmu.pool;
@@ -38,12 +81,18 @@ int hull_shadow_pool_init(struct hull_vm *vm)
 	if (!pool->synced)
 		return -ENOMEM;
 	pool->hash = kcalloc(HULL_SHADOW_BUCKETS, sizeof(*pool->hash), GFP_KERNEL_ACCOUNT);
-	if (!pool->hash) {
-		kfree(pool->synced);
-		pool->synced = NULL;
-		return -ENOMEM;
-	}
+	if (!pool->hash)
+		goto err_synced;
+	if (hull_shrinker_register(&pool->shrinker, count_shrinkable, shrink))
+		goto err_hash;
 	return 0;
+
+err_hash:
+	kfree(pool->hash);
+	pool->hash = NULL;
+err_synced:
+	kfree(pool->synced);
+	return -ENOMEM;
 }
 
 void hull_shadow_pool_destroy(struct hull_vm *vm)
@@ -53,6 +102,7 @@ void hull_shadow_pool_destroy(struct hull_vm *vm)
 
 	if (!pool->hash)
 		return;
+	hull_shrinker_unregister(&pool->shrinker);
 	spin_lock(&vm->mmu.lock);
 	list_for_each_entry_safe(page, next, &pool->lru, lru)
 		hull_shadow_zap(vm, page);
@@ -216,19 +266,10 @@ void hull_shadow_zap(struct hull_vm *vm, struct hull_shadow *page)
 static void reclaim(struct hull_vcpu *vcpu)
 {
 	struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
-	struct hull_shadow *page, *next;
-	/* Several at a time, for each round costs all vCPUs a flush. */
-	unsigned long excess = 1 + pool->cap / 64;
 
-	if (pool->pages < pool->cap || vcpu->mmu.fault_repeats > 2 * HULL_SHADOW_CACHE)
-		return;
-	list_for_each_entry_safe_reverse(page, next, &pool->lru, lru) {
-		if (page->roots)
-			continue;
-		hull_shadow_zap(vcpu->vm, page);
-		if (!--excess)
-			break;
-	}
+	/* Several at a time, for each round costs all vCPUs a flush. */
+	if (pool->pages >= pool->cap && vcpu->mmu.fault_repeats <= 2 * HULL_SHADOW_CACHE)
+		zap_oldest(vcpu->vm, 1 + pool->cap / 64);
 }
 
 struct hull_shadow *hull_shadow_create(struct hull_vcpu *vcpu, gfn_t gfn, union hull_role role)
