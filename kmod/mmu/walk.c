@@ -108,7 +108,11 @@ static const struct walk_mode mode_pae = {
 	.nr = 3, .entry_size = 8, .has_nx = true,
 	.root = BITS(31, 5), .address_mask = BITS(31, 0), .reserved = BITS(62, 52),
 	.level = {
-		{ 30, 2, LEAF_NEVER, false, BITS(2, 1) | BITS(8, 5) | ENTRY_NX, 0 },
+		/*
+		 * Bit 5 is reserved too, which the load of CR3 checks: with nested paging it is
+		 * the hardware that walks, and QEMU's sets an accessed bit here.
+		 */
+		{ 30, 2, LEAF_NEVER, false, BITS(2, 1) | BITS(8, 6) | ENTRY_NX, 0 },
 		LEVEL_2M, LEVEL_4K,
 	},
 };

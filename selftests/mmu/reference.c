@@ -129,7 +129,7 @@ static enum outcome walk_pae(const struct memory *memory, const struct hull_pagi
 		return NO_MEMORY;
 	if (!(entry & P))
 		return NOT_PRESENT;
-	if ((entry & 0xfff00000000001e6) || too_wide(paging, entry))
+	if ((entry & 0xfff00000000001c6) || too_wide(paging, entry))
 		return RESERVED;
 	return walk_2m(memory, paging, entry & 0xffffffffff000, gva, false, leaf);
 }
