@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bench hull|kvm: what operations of a guest cost. One line an operation:
+ * bench hull|kvm [OPERATION]: what operations of a guest cost. One line an operation:
  *
  *	NAME INSN EXITS WINDOWS RETURNS		each per operation, in thousandths
+ *
+ * bench loop OPERATION: the guest's address of OPERATION's loop, for steps.c.
  *
  * INSN is a difference of the time-stamp counter as the guest sees it. Under icount that counter
  * counts instructions of L1 and L2 together, so the figures are exact; without, they are cycles of
@@ -28,7 +30,7 @@
 	    "rdtsc; shl $32, %rdx; or %rdx, %rax; mov %rax, %r14\n"		\
 	    "mov %r8, %rax; mov %r9, %rdx\n"					\
 	    ".balign 16, 0x90\n"						\
-	    "1:\n"								\
+	    "loop_" #name ": 1:\n"						\
 	    body "\n"								\
 	    "dec %r15; jnz 1b\n"						\
 	    "rdtsc; shl $32, %rdx; or %rdx, %rax; sub %r14, %rax\n"		\
@@ -37,7 +39,7 @@
 	    "hlt\n"								\
 	    "op_" #name "_end:\n"						\
 	    ".popsection\n");							\
-	extern const uint8_t op_##name[], op_##name##_end[]
+	extern const uint8_t op_##name[], loop_##name[], op_##name##_end[]
 
 /* x2APIC on, software-enabled */
 #define X2APIC	"mov $0x1b, %ecx; rdmsr; or $0xc00, %eax; wrmsr;"		\
@@ -77,11 +79,11 @@ asm(".pushsection .rodata\n"
     ".popsection\n");
 extern const uint8_t handler[], handler_end[];
 
-#define ROW(name, repeat)	{ #name, op_##name, op_##name##_end, repeat }
+#define ROW(name, repeat)	{ #name, op_##name, loop_##name, op_##name##_end, repeat }
 
 static const struct {
 	const char *name;
-	const uint8_t *code, *end;
+	const uint8_t *code, *loop, *end;
 	uint64_t repeat;
 } operations[] = {
 	ROW(empty, 4096),
@@ -168,22 +170,51 @@ static void measure_creation(const struct hypervisor *on)
 	       (uint64_t)(__rdtsc() - start) * 1000 / CREATIONS);
 }
 
-int main(int argc, char **argv)
+#define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
+
+/* All of them, or only the one called @name, and then with its loop. */
+static void measure_all(const struct hypervisor *on, const char *name)
 {
-	const struct hypervisor *on = argc == 2 && !strcmp(argv[1], "kvm") ? &on_kvm : &on_hull;
-	struct machine *machine;
+	struct machine *machine = on->create();
 	uint64_t empty = 0;
 	size_t row;
 
-	if (argc != 2 || strcmp(argv[1], on->name)) {
-		fprintf(stderr, "usage: bench hull|kvm\n");
-		return 2;
-	}
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	machine = on->create();
 	fill_memory(on->memory(machine));
-	for (row = 0; row < sizeof(operations) / sizeof(operations[0]); row++)
-		measure(on, machine, row, &empty);
-	measure_creation(on);
+	for (row = 0; row < NR_OPERATIONS; row++) {
+		if (!name || !strcmp(name, operations[row].name))
+			measure(on, machine, row, &empty);
+	}
+	if (!name)
+		measure_creation(on);
+}
+
+static bool print_loop(const char *name)
+{
+	size_t row;
+
+	for (row = 0; row < NR_OPERATIONS; row++) {
+		if (strcmp(name, operations[row].name))
+			continue;
+		printf("%#lx\n", GPA_CODE + (operations[row].loop - operations[row].code));
+		return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "", *name = argc > 2 ? argv[2] : NULL;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!strcmp(what, "hull"))
+		measure_all(&on_hull, name);
+	else if (!strcmp(what, "kvm"))
+		measure_all(&on_kvm, name);
+	else if (strcmp(what, "loop") || !name || !print_loop(name))
+		goto usage;
 	return 0;
+
+usage:
+	fprintf(stderr, "usage: bench hull|kvm [OPERATION]; bench loop OPERATION\n");
+	return 2;
 }
