@@ -101,6 +101,7 @@ enum hull_op {
 	HULL_OP_INS, HULL_OP_OUTS, HULL_OP_IN, HULL_OP_OUT,
 	HULL_OP_NOP,				/* also hint and prefetch forms */
 	HULL_OP_MOVSSE,				/* 16-byte moves: decoded, not executed */
+	HULL_OP_LMSW, HULL_OP_SMSW,
 
 	/* Verified by hull_insn_decode_as(), not executed */
 	HULL_OP_CPUID, HULL_OP_RDMSR, HULL_OP_WRMSR, HULL_OP_HLT, HULL_OP_VMMCALL,
@@ -110,7 +111,7 @@ enum hull_op {
 	HULL_OP_MOV_FROM_CR,	/* .rm is the general register, .reg the control register */
 	HULL_OP_MOV_TO_CR,
 	HULL_OP_MOV_FROM_DR, HULL_OP_MOV_TO_DR,
-	HULL_OP_LMSW, HULL_OP_CLTS, HULL_OP_SMSW,
+	HULL_OP_CLTS,
 	HULL_OP_INT3, HULL_OP_INTO, HULL_OP_INTN, HULL_OP_ICEBP,
 	HULL_OP_PUSHF, HULL_OP_POPF, HULL_OP_IRET, HULL_OP_RSM,
 	HULL_OP_SGDT, HULL_OP_SIDT, HULL_OP_LGDT, HULL_OP_LIDT,
@@ -223,8 +224,8 @@ struct hull_emu_seg {
 /**
  * struct hull_emu_regs - the guest registers the executor reads and changes
  *
- * Changed by execution: gpr, rip, rflags and, by a segment load in real or
- * virtual-8086 mode, seg.
+ * Changed by execution: gpr, rip, rflags; by a segment load in real or
+ * virtual-8086 mode seg; by LMSW cr0.
  */
 struct hull_emu_regs {
 	u64 gpr[16];		/* enum hull_emu_reg */

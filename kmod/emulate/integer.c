@@ -557,6 +557,34 @@ static int exec_port(struct hull_emu *emu)
 }
 
 /*
+ * Machine status word: the low half of CR0
+ */
+
+static int exec_smsw(struct hull_emu *emu)
+{
+	const struct hull_insn *insn = &emu->insn;
+
+	if (emu->regs->cpl && (emu->regs->cr4 & EMU_CR4_UMIP))
+		return hull_emu_raise(emu, VECTOR_GP, 0);
+	return place_write(emu, PLACE_RM, insn->has_mem ? 2 : insn->opsize, emu->regs->cr0, 0);
+}
+
+/* Sets PE, and cannot clear it. */
+static int exec_lmsw(struct hull_emu *emu)
+{
+	u64 *cr0 = &emu->regs->cr0;
+	u64 value;
+	int ret;
+
+	if (emu->regs->cpl)
+		return hull_emu_raise(emu, VECTOR_GP, 0);
+	ret = place_read(emu, PLACE_RM, 2, 0, &value);
+	if (!ret)
+		*cr0 = (*cr0 & ~EMU_CR0_MSW) | (value & (EMU_CR0_MSW | EMU_CR0_PE));
+	return ret;
+}
+
+/*
  * Dispatch
  */
 
@@ -588,6 +616,8 @@ static int (*const handlers[HULL_OP_COUNT])(struct hull_emu *emu) = {
 	[HULL_OP_POP] = exec_pop,
 	[HULL_OP_IN ... HULL_OP_OUT] = exec_port,
 	[HULL_OP_NOP] = exec_nop,
+	[HULL_OP_LMSW] = exec_lmsw,
+	[HULL_OP_SMSW] = exec_smsw,
 };
 
 int hull_emu_integer(struct hull_emu *emu)

@@ -14,6 +14,8 @@ u64 gen_random(struct gen *gen, u64 below)
 
 static bool wanted(const struct gen *gen, const struct hull_insn *insn)
 {
+	if (insn->op == HULL_OP_LMSW || insn->op == HULL_OP_SMSW)
+		return gen->msw && (insn->op == HULL_OP_SMSW || gen->ports);
 	if (insn->op == HULL_OP_OTHER || insn->op > HULL_OP_NOP)
 		return false;
 	if (insn->op >= HULL_OP_MUL && insn->op <= HULL_OP_IMUL2)

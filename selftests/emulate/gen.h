@@ -21,6 +21,7 @@ struct gen {
 	uint64_t rng;
 	enum hull_emu_mode mode;
 	bool ports;			/* IN, OUT, INS, OUTS and segment loads too */
+	bool msw;			/* SMSW too, with @ports LMSW */
 	u64 code;			/* RIP of every instruction */
 	u64 low, high;			/* operands lie in [low, high) */
 	u64 low16, high16;		/* the same for 16-bit addresses */

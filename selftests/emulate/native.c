@@ -401,6 +401,15 @@ static bool setup(void)
 	return true;
 }
 
+/* With UMIP the kernel makes up an answer to SMSW. */
+static bool has_umip(void)
+{
+	u32 eax = 7, ebx, ecx = 0, edx;
+
+	asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	return ecx & 4;
+}
+
 static void set_segments(struct gen *gen)
 {
 	static const u16 data = HULL_SEG_P | HULL_SEG_DPL | HULL_SEG_S | 3 | HULL_SEG_DB |
@@ -420,7 +429,8 @@ static void set_segments(struct gen *gen)
 	seg[HULL_FS].selector = fs;
 	seg[HULL_GS].selector = gs;
 	seg[HULL_GS].base = GS_BASE;
-	gen->template.cr0 = EMU_CR0_PE | 0x80000000;
+	asm("smsw %0" : "=r"(gen->template.cr0));
+	gen->msw = !has_umip();
 	gen->template.efer = EMU_EFER_LMA;
 	gen->template.cpl = 3;
 	gen->template.rflags = 0x202;

@@ -329,6 +329,7 @@ static void enter_environment(struct gen *gen, const struct environment *e)
 
 	gen->mode = e->mode;
 	gen->ports = true;
+	gen->msw = true;
 	gen->code = 0x5000;
 	gen->peek = peek;
 	gen->low = gen->low16 = 0x4000;

@@ -340,7 +340,7 @@ static bool test_operands_of_exits(void)
 }
 
 /*
- * Exceptions
+ * Machine status word
  */
 
 static bool faults(const u8 *bytes, u8 vector, bool has_error)
@@ -351,6 +351,61 @@ static bool faults(const u8 *bytes, u8 vector, bool has_error)
 	       emu.fault.has_error == has_error && !emu.fault.error &&
 	       !memcmp(&before, &regs, sizeof(regs)) && !machine.writes;
 }
+
+#define CR0	(0xe0050000ULL | EMU_CR0_PE | 0x30)
+
+static bool test_smsw(void)
+{
+	reset(LONG);
+	regs.cr0 = CR0;
+	regs.gpr[HULL_RAX] = regs.gpr[HULL_R9] = 0x1122334455667788ULL;
+	regs.gpr[HULL_RBX] = 0x1fff;
+	memory[0x2001] = 0x99;
+	/* To memory 16 bits whatever the operand size, across pages too */
+	CHECK(execute(BYTES(0x48, 0x0f, 0x01, 0x23)) == HULL_EMU_DONE && machine.writes == 2);
+	CHECK(memory[0x1fff] == 0x31 && !memory[0x2000] && memory[0x2001] == 0x99);
+	CHECK(regs.rip == RIP + 4 && regs.cr0 == CR0);
+	regs.rip = RIP;
+	CHECK(execute(BYTES(0x66, 0x0f, 0x01, 0xe0)) == HULL_EMU_DONE);
+	CHECK(regs.gpr[HULL_RAX] == 0x1122334455660031ULL);
+	CHECK(execute(BYTES(0x0f, 0x01, 0xe0)) == HULL_EMU_DONE && regs.gpr[HULL_RAX] == CR0);
+	CHECK(execute(BYTES(0x49, 0x0f, 0x01, 0xe1)) == HULL_EMU_DONE && regs.gpr[HULL_R9] == CR0);
+	regs.cpl = 3;
+	CHECK(execute(BYTES(0x0f, 0x01, 0xe0)) == HULL_EMU_DONE);
+	regs.cr4 = EMU_CR4_UMIP;
+	machine.writes = 0;
+	CHECK(faults(BYTES(0x0f, 0x01, 0xe0), VECTOR_GP, true));
+	return true;
+}
+
+static bool test_lmsw(void)
+{
+	reset(REAL);
+	regs.cr0 = 0x60000010;
+	regs.gpr[HULL_RBX] = 0x1234;
+	memory[0x1234] = 0xff;
+	CHECK(execute(BYTES(0x0f, 0x01, 0x37)) == HULL_EMU_DONE && machine.last_size == 2);
+	CHECK(regs.cr0 == 0x6000001f && regs.rip == RIP + 3);
+	/* PE stays, MP, EM and TS go, nothing else changes */
+	reset(LONG);
+	regs.cr0 = CR0 | EMU_CR0_MSW;
+	CHECK(execute(BYTES(0x0f, 0x01, 0xf0)) == HULL_EMU_DONE && regs.cr0 == CR0);
+	regs.gpr[HULL_RAX] = ~0ULL;
+	CHECK(execute(BYTES(0x0f, 0x01, 0xf0)) == HULL_EMU_DONE && regs.cr0 == (CR0 | EMU_CR0_MSW));
+	regs.cpl = 3;
+	CHECK(faults(BYTES(0x0f, 0x01, 0xf0), VECTOR_GP, true));
+	reset(PROT32);
+	regs.seg[HULL_DS].limit = 0x100;
+	regs.gpr[HULL_RBX] = 0x100;
+	CHECK(faults(BYTES(0x0f, 0x01, 0x33), VECTOR_GP, true) && !machine.reads);
+	reset(V86);
+	CHECK(faults(BYTES(0x0f, 0x01, 0xf0), VECTOR_GP, true));
+	return true;
+}
+
+/*
+ * Exceptions
+ */
 
 static bool test_segment_limits(void)
 {
@@ -705,6 +760,8 @@ static const struct {
 	{ "unit: width of the code", test_modes },
 	{ "unit: decoder errors", test_decode_errors },
 	{ "unit: operands of exits", test_operands_of_exits },
+	{ "unit: SMSW", test_smsw },
+	{ "unit: LMSW", test_lmsw },
 	{ "unit: segment limits", test_segment_limits },
 	{ "unit: segment types", test_segment_types },
 	{ "unit: canonical addresses and alignment", test_canonical },
