@@ -19,11 +19,12 @@ enum hull_exit_kind {
 	HULL_X_HYPERCALL,
 	HULL_X_HLT,
 	HULL_X_PAUSE,
-	HULL_X_CR,		/* cr, write, gpr (-1: decode the instruction) */
+	HULL_X_CR,		/* reg: which; the instruction says the rest */
 	HULL_X_DR,
 	HULL_X_XSETBV,
 	HULL_X_CACHE,		/* INVD, WBINVD: nothing to do but step over it */
 	HULL_X_INVLPG,
+	HULL_X_PAGE_FAULT,	/* #PF under shadow paging: gva, error_code */
 	HULL_X_MACHINE_CHECK,	/* the host's */
 	HULL_X_EXCEPTION,	/* vector, error_code, info[1]: CR2 */
 	HULL_X_UD,		/* an instruction that guests do not have: inject #UD */
@@ -43,16 +44,17 @@ enum hull_exit_kind {
  * @info: the hardware's information words
  * @next_rip: RIP after the instruction, 0: unknown, to be decoded
  * @gpa: memory: guest-physical address
+ * @gva: page fault: linear address
  * @access: memory: HULL_ACCESS_*; HULL_ACCESS_WALK
  * @port: port accesses
  * @size: port: bytes
- * @write: port, MSR, CR, DR: a write
+ * @write: port, MSR: a write
  * @string: INS or OUTS
  * @rep: with a REP prefix
  * @delivery: it happened while an event was being delivered, not by the instruction at RIP
  * @vector: exception
- * @error_code: exception
- * @reg: CR or DR number
+ * @error_code: exception, page fault
+ * @reg: CR number
  */
 struct hull_exit {
 	u32 kind;
@@ -60,6 +62,7 @@ struct hull_exit {
 	u64 info[2];
 	u64 next_rip;
 	gpa_t gpa;
+	gva_t gva;
 	u32 access;
 	u16 port;
 	u8 size;
@@ -83,7 +86,7 @@ struct hull_backend {
 	u32 id;					/* HULL_BACKEND_* */
 	u32 hypercall_op;			/* enum hull_op: VMMCALL or VMCALL */
 
-	/* Can this machine? 0, or -errno after one clear line in the log. */
+	/* Can this machine? Sets hull_has_nested. 0, or -errno after one clear line in the log. */
 	int (*probe)(void);
 	int (*setup)(void);			/* after probe: allocate per-CPU areas */
 	void (*teardown)(void);
@@ -112,6 +115,7 @@ struct hull_backend {
 };
 
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */
+extern bool hull_has_nested;		/* the CPUs translate in two dimensions; __ro_after_init */
 extern const struct hull_backend hull_svm_backend;
 
 #endif

@@ -79,14 +79,16 @@ static long dev_get_info(void *object, void *arg)
 {
 	struct hull_info *info = arg;
 
-	info->capabilities = HULL_CAP_NESTED_PAGING | HULL_CAP_IRQCHIP | HULL_CAP_PIT |
+	info->capabilities = HULL_CAP_SHADOW_PAGING | HULL_CAP_IRQCHIP | HULL_CAP_PIT |
 			     HULL_CAP_PM_TIMER | HULL_CAP_PV_CLOCK | HULL_CAP_POSTED |
 			     HULL_CAP_DOORBELL | HULL_CAP_CONSUMER | HULL_CAP_READONLY_MEMORY |
 			     HULL_CAP_DIRTY_LOG;
+	if (hull_has_nested)
+		info->capabilities |= HULL_CAP_NESTED_PAGING;
 	if (hull_check)
 		info->capabilities |= HULL_CAP_CHECK_MODE;
 	info->backend = hull_backend->id;
-	info->paging = HULL_PAGING_NESTED;
+	info->paging = hull_default_paging;
 	info->max_vcpus = HULL_MAX_VCPUS;
 	info->max_regions = HULL_MAX_REGIONS;
 	info->max_ranges = HULL_MAX_RANGES;
@@ -107,10 +109,10 @@ static long dev_create_vm(void *object, void *arg)
 		return -EINVAL;
 	if ((args->flags & HULL_VM_PIT) && !(args->flags & HULL_VM_IRQCHIP))
 		return -EINVAL;
-	if (args->paging == HULL_PAGING_SHADOW)
-		return -EOPNOTSUPP;
 	if (args->paging > HULL_PAGING_SHADOW || args->pm_timer_port > 0xfffc)
 		return -EINVAL;
+	if (args->paging == HULL_PAGING_NESTED && !hull_has_nested)
+		return -EOPNOTSUPP;
 	fd = hull_vm_create_fd(args);
 	/* The notifier gives way to signals: nothing is done yet, so it is done again after. */
 	return fd == -EINTR ? -ERESTARTNOINTR : fd;

@@ -150,6 +150,9 @@ void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_i
 		next->error_code = event->error_code;
 		next->window = event->interrupt >= 0 ||
 			       (vcpu->lapic && hull_irq_pending(vcpu) >= 0);
+		/* An NMI whose delivery faulted: looked at again with the next exit. */
+		if (atomic_read(&event->nmi_pending))
+			hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 		return;
 	}
 	if (atomic_read(&event->nmi_pending)) {

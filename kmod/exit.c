@@ -8,11 +8,13 @@
 #include <linux/ratelimit.h>
 #include <asm/debugreg.h>
 #include <uapi/linux/kvm_para.h>
+#include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 
 #include "backend.h"
 #include "cpuid.h"
 #include "exit.h"
+#include "fast.h"
 #include "irqchip/irqchip.h"
 #include "mem/gpa.h"
 #include "mmu/mmu.h"
@@ -101,26 +103,65 @@ static int finish_port(struct hull_vcpu *vcpu)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+/* What the MMU found, which is not the guest's own fault. */
+static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, int fault,
+			gpa_t gpa, u32 access)
 {
-	int ret = hull_mmu_fault(vcpu, exit->gpa, exit->access);
-
-	trace_hull_fault(vcpu->id, exit->gpa, exit->access, ret);
-	if (ret == HULL_FAULT_MAPPED)
+	trace_hull_fault(vcpu->id, gpa, access, fault);
+	if (fault == HULL_FAULT_MAPPED)
 		return HULL_RESUME;
-	if (ret == HULL_FAULT_MMIO) {
+	if (fault == HULL_FAULT_MMIO || fault == -ENXIO) {
 		/*
-		 * Code in a hole, or the stack or tables that an event's delivery needs: no
-		 * instruction makes this access that could be executed.
+		 * Code or page tables in a hole, or the stack or tables that an event's delivery
+		 * needs: no instruction makes this access that could be executed.
 		 */
-		if ((exit->access & HULL_ACCESS_FETCH) || exit->delivery)
+		if ((access & HULL_ACCESS_FETCH) || exit->delivery || fault == -ENXIO)
 			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],
 					     exit->info[1]);
-		return hull_emulate(vcpu, exit->gpa, exit->access);
+		return hull_emulate(vcpu, gpa, access);
 	}
-	if (ret == -EINTR || ret == -ENOMEM)
-		return ret;
-	return hull_vcpu_end(vcpu, HULL_END_NO_MEMORY, exit->code, -ret, exit->gpa);
+	if (fault == -EINTR || fault == -ENOMEM)
+		return fault;
+	return hull_vcpu_end(vcpu, HULL_END_NO_MEMORY, exit->code, -fault, gpa);
+}
+
+static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	int fault = hull_mmu_fault(vcpu, exit->gpa, exit->access);
+
+	return memory_fault(vcpu, exit, fault, exit->gpa, exit->access);
+}
+
+/* Shadow paging: each #PF comes here first. */
+static int exit_page_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	u32 access = (exit->error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0) |
+		     (exit->error_code & X86_PF_USER ? HULL_ACCESS_USER : 0) |
+		     (exit->error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
+	struct hull_walk walk = {};
+	int fault;
+
+	fault = hull_shadow_fault(vcpu, exit->gva, exit->error_code, &walk);
+	if (fault == HULL_FAULT_GUEST) {
+		hull_count(vcpu, HULL_STAT_EXCEPTION);
+		trace_hull_fault(vcpu->id, exit->gva, access, fault);
+		hull_inject_page_fault(vcpu, exit->gva, walk.error_code);
+		return HULL_RESUME;
+	}
+	hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
+	return memory_fault(vcpu, exit, fault, walk.gpa, access);
+}
+
+static int exit_invlpg(struct hull_vcpu *vcpu)
+{
+	u64 linear;
+	int err;
+
+	EXPECT(vcpu, HULL_OP_INVLPG);
+	err = hull_emu_linear(&vcpu->emu.insn, &vcpu->emu_regs, &linear);
+	if (!err)
+		hull_fast_invlpg(vcpu, linear);
+	return skip(vcpu);
 }
 
 /* ---- CPUID, MSRs, hypercalls ---------------------------------------------------------------- */
@@ -227,12 +268,13 @@ static int exit_hlt(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 
 /* ---- control and debug registers ------------------------------------------------------------ */
 
-/* Operand of LMSW and target of SMSW in a register; memory forms are not executed. */
 static int move_to_cr(struct hull_vcpu *vcpu, u8 cr, u64 value)
 {
 	switch (cr) {
 	case 0:
 		return hull_set_cr0(vcpu, value);
+	case 3:
+		return hull_set_cr3(vcpu, value);
 	case 4:
 		return hull_set_cr4(vcpu, value);
 	case 8:
@@ -252,6 +294,8 @@ static u64 move_from_cr(struct hull_vcpu *vcpu, u8 cr)
 	switch (cr) {
 	case 0:
 		return vcpu->control.cr0;
+	case 3:
+		return vcpu->control.cr3;
 	case 4:
 		return vcpu->control.cr4;
 	case 8:
@@ -261,9 +305,7 @@ static u64 move_from_cr(struct hull_vcpu *vcpu, u8 cr)
 	}
 }
 
-#define LMSW_BITS	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS)
-
-static int exit_cr(struct hull_vcpu *vcpu)
+static int exit_cr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	const struct hull_insn *insn = &vcpu->emu.insn;
 	u64 *gpr = vcpu->gprs.gpr;
@@ -275,6 +317,10 @@ static int exit_cr(struct hull_vcpu *vcpu)
 	if (err)
 		return err < 0 ? err : HULL_RESUME;
 	is_long = insn->mode == HULL_MODE_64;
+	/* Another CPU changed the code meanwhile: not every register may be written here. */
+	if ((insn->op == HULL_OP_MOV_TO_CR || insn->op == HULL_OP_MOV_FROM_CR) &&
+	    insn->reg != exit->reg)
+		return HULL_RESUME;
 	switch (insn->op) {
 	case HULL_OP_MOV_TO_CR:
 		value = gpr[insn->rm];
@@ -288,20 +334,8 @@ static int exit_cr(struct hull_vcpu *vcpu)
 		err = hull_set_cr0(vcpu, vcpu->control.cr0 & ~(u64)X86_CR0_TS);
 		break;
 	case HULL_OP_LMSW:
-		if (insn->has_mem)
-			return hull_vcpu_end(vcpu, HULL_END_EMULATION, vcpu->last_exit_code, 0, 0);
-		/* LMSW sets PE and cannot clear it. */
-		value = (gpr[insn->rm] & LMSW_BITS) | (vcpu->control.cr0 & X86_CR0_PE);
-		err = hull_set_cr0(vcpu, (vcpu->control.cr0 & ~(u64)LMSW_BITS) | value);
-		break;
 	case HULL_OP_SMSW:
-		if (insn->has_mem)
-			return hull_vcpu_end(vcpu, HULL_END_EMULATION, vcpu->last_exit_code, 0, 0);
-		value = vcpu->control.cr0;
-		if (insn->opsize == 2)
-			value = (gpr[insn->rm] & ~0xffffULL) | (u16)value;
-		gpr[insn->rm] = value;
-		break;
+		return hull_emulate(vcpu, 0, 0);
 	default:
 		return HULL_RESUME;
 	}
@@ -433,8 +467,12 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		return exit_hypercall(vcpu);
 	case HULL_X_HLT:
 		return exit_hlt(vcpu, exit);
+	case HULL_X_PAGE_FAULT:
+		return exit_page_fault(vcpu, exit);
+	case HULL_X_INVLPG:
+		return exit_invlpg(vcpu);
 	case HULL_X_CR:
-		return exit_cr(vcpu);
+		return exit_cr(vcpu, exit);
 	case HULL_X_DR:
 		return exit_dr(vcpu);
 	case HULL_X_XSETBV:

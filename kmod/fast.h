@@ -12,9 +12,11 @@
 #include <asm/msr-index.h>
 #include <asm/pgtable_types.h>
 
+#include "cpuid.h"
 #include "irqchip/irqchip.h"
 #include "mem/region.h"
 #include "ring.h"
+#include "state.h"
 #include "vcpu.h"
 
 /* User address of @gpa, or 0. The window is an RCU read-side section: interrupts are off. */
@@ -77,22 +79,22 @@ fault:
 }
 
 /**
- * hull_fast_code_is - does the code at @rip read @expected?
+ * hull_fast_code - the bytes of the code at @rip
  * @vcpu: in its window, page faults disabled
  * @cr3: of the guest
  * @rip: linear address
- * @expected: instruction bytes, first byte lowest
- * @len: 1 to 4
+ * @len: 1 to 4: so many must be in the page
+ * @code: up to 4 bytes, first byte lowest; those beyond the page are zero
  *
  * For CPUs that do not say where the next instruction is: an instruction without prefixes has a
  * known length, once its bytes are seen. Only for 4-level paging. A false answer says nothing:
  * the slow path decodes.
  */
-static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
-					      u32 expected, unsigned int len)
+static __always_inline bool hull_fast_code(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
+					   unsigned int len, u32 *code)
 {
-	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, bytes = 0;
 	unsigned int past = 0;
+	u32 bytes = 0;
 	unsigned long hva;
 
 	if (unlikely(offset_in_page(rip) > PAGE_SIZE - 4)) {
@@ -107,11 +109,62 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 		return false;
 	unsafe_get_user(bytes, (u32 __user *)hva, fault);
 	user_read_access_end();
-	return ((bytes >> (past * 8)) & mask) == expected;
+	*code = bytes >> (past * 8);
+	return true;
 
 fault:
 	user_read_access_end();
 	return false;
+}
+
+/* Does the code at @rip begin with the @len bytes @expected? */
+static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
+					      u32 expected, unsigned int len)
+{
+	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, code;
+
+	return hull_fast_code(vcpu, cr3, rip, len, &code) && (code & mask) == expected;
+}
+
+/* Bits of CR0 that select neither mode nor caches. */
+#define FAST_CR0	((u64)(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_NE | X86_CR0_WP | \
+			       X86_CR0_AM))
+
+/*
+ * MOV to CR0 and CR4 in the window. @shadow: the VM has shadow paging, where what selects a paging
+ * mode is done outside. True: vcpu->control is written, and the backend changes the same bits.
+ */
+static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value, bool shadow,
+					      u64 *changed)
+{
+	*changed = (value | X86_CR0_ET) ^ vcpu->control.cr0;
+	if (*changed & ~(shadow ? FAST_CR0 & ~(u64)X86_CR0_WP : FAST_CR0))
+		return false;
+	vcpu->control.cr0 ^= *changed;
+	return true;
+}
+
+static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value, bool shadow,
+					      u64 *changed)
+{
+	*changed = value ^ vcpu->control.cr4;
+	if (*changed & (~vcpu->cpuid->cr4_mask | (shadow ? HULL_CR4_MODE : X86_CR4_PAE)))
+		return false;
+	vcpu->control.cr4 = value;
+	if (*changed & (HULL_CR4_MODE | X86_CR4_PGE)) {
+		if (shadow)
+			hull_shadow_flush(vcpu);
+		else
+			hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
+	}
+	return true;
+}
+
+/* INVLPG of @linear: what is not canonical is in no TLB. */
+static __always_inline void hull_fast_invlpg(struct hull_vcpu *vcpu, u64 linear)
+{
+	if (likely((u64)((s64)(linear << 16) >> 16) == linear))
+		hull_shadow_invlpg(vcpu, linear);
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "mem/gpa.h"
 #include "mmu/mmu.h"
 #include "ring.h"
+#include "state.h"
 #include "vcpu.h"
 
 /* Elements of a REP instruction before the guest may take an interrupt again. */
@@ -83,6 +84,9 @@ static void store_regs(struct hull_vcpu *vcpu)
 	vcpu->gprs.rflags = regs->rflags;
 	if (vcpu->emu.insn.op == HULL_OP_MOV_TO_SEG || vcpu->emu.insn.op == HULL_OP_POP)
 		store_segments(vcpu);
+	/* LMSW changes nothing that could be refused. */
+	if (vcpu->emu.insn.op == HULL_OP_LMSW && regs->cr0 != vcpu->control.cr0)
+		WARN_ON_ONCE(hull_set_cr0(vcpu, regs->cr0));
 }
 
 /* ---- fetching ------------------------------------------------------------------------------- */

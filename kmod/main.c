@@ -12,6 +12,12 @@
 #include "vm.h"
 
 const struct hull_backend *hull_backend __ro_after_init;
+bool hull_has_nested __ro_after_init;
+u32 hull_default_paging __ro_after_init;
+
+static char *paging = "auto";
+module_param(paging, charp, 0444);
+MODULE_PARM_DESC(paging, "how guest memory is mapped where a VM leaves it open: nested, shadow or auto (default: nested where the CPU has it)");
 
 static const struct hull_backend *const backends[] = {
 	&hull_svm_backend,
@@ -36,11 +42,33 @@ static int __init pick_backend(void)
 	return err;
 }
 
+/* What HULL_PAGING_AUTO gives. */
+static int __init pick_paging(void)
+{
+	hull_default_paging = hull_has_nested ? HULL_PAGING_NESTED : HULL_PAGING_SHADOW;
+	if (!strcmp(paging, "auto"))
+		return 0;
+	if (!strcmp(paging, "shadow")) {
+		hull_default_paging = HULL_PAGING_SHADOW;
+		return 0;
+	}
+	if (strcmp(paging, "nested")) {
+		pr_err("paging=%s: it is nested, shadow or auto\n", paging);
+		return -EINVAL;
+	}
+	if (hull_has_nested)
+		return 0;
+	pr_err("paging=nested: this CPU has no nested paging\n");
+	return -EOPNOTSUPP;
+}
+
 static int __init hull_init(void)
 {
 	int err;
 
 	err = pick_backend();
+	if (!err)
+		err = pick_paging();
 	if (err)
 		return err;
 	err = hull_host_setup();
@@ -59,7 +87,8 @@ static int __init hull_init(void)
 	err = hull_dev_register();
 	if (err)
 		goto err_virt;
-	pr_info("loaded: %s, %s paging%s\n", hull_backend->name, "nested",
+	pr_info("loaded: %s, %s paging%s\n", hull_backend->name,
+		hull_default_paging == HULL_PAGING_SHADOW ? "shadow" : "nested",
 		hull_check ? ", check mode" : "");
 	return 0;
 

@@ -15,6 +15,7 @@
 #include "host.h"
 #include "irqchip/irqchip.h"
 #include "msr.h"
+#include "state.h"
 #include "vcpu.h"
 
 #define MSR_F_SAVED	(1U << 0)	/* part of the MSRs group */
@@ -153,20 +154,6 @@ static int write_apic(struct hull_vcpu *vcpu, u32 index, u64 value)
 static int read_efer(struct hull_vcpu *vcpu, u32 index, u64 *value)
 {
 	*value = vcpu->control.efer;
-	return 0;
-}
-
-int hull_set_efer(struct hull_vcpu *vcpu, u64 value)
-{
-	u64 old = vcpu->control.efer;
-
-	if (value & ~hull_cpuid_efer_mask(vcpu))
-		return -EINVAL;
-	if (((old ^ value) & EFER_LME) && (vcpu->control.cr0 & X86_CR0_PG))
-		return -EINVAL;
-	/* LMA follows LME and CR0.PG; it is not written. */
-	vcpu->control.efer = (value & ~(u64)EFER_LMA) | (old & EFER_LMA);
-	hull_backend->set_control(vcpu);
 	return 0;
 }
 

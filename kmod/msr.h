@@ -48,9 +48,6 @@ int hull_msr_write(struct hull_vcpu *vcpu, u32 index, u64 value, bool atomic);
 void hull_msr_get_all(struct hull_vcpu *vcpu, struct hull_msrs *msrs);
 int hull_msr_set_all(struct hull_vcpu *vcpu, const struct hull_msrs *msrs);
 
-/* EFER rules of WRMSR. 0 or -EINVAL. */
-int hull_set_efer(struct hull_vcpu *vcpu, u64 value);
-
 u64 hull_tsc_offset(struct hull_vcpu *vcpu);
 void hull_set_tsc(struct hull_vcpu *vcpu, u64 guest_tsc);
 

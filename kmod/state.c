@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Register groups between a vCPU and user space; reset, INIT and SIPI; writes of control
- * registers with the checks that MOV makes.
+ * Register groups between a vCPU and user space; reset, INIT and SIPI.
  *
  * Every bit of a vCPU's state has a get and a set here. What user space sets is checked as far as
  * one register goes; combinations are judged by the backend's checker before the next entry.
@@ -80,12 +79,11 @@ void hull_vcpu_reset(struct hull_vcpu *vcpu, bool init)
 	hull_backend->vcpu_reset(vcpu, init);
 	reset_segments(&segments);
 	hull_backend->set_segments(vcpu, &segments);
-	hull_backend->set_control(vcpu);
+	hull_control_changed(vcpu, true, true);
 	hull_msr_reset(vcpu, init);
 	if (vcpu->lapic)
 		hull_lapic_reset(vcpu, init);
 	vcpu->run_state = HULL_STATE_RUNNING;
-	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 }
 
 void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector)
@@ -97,85 +95,6 @@ void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector)
 	segments.cs.base = (u32)vector << 12;
 	hull_backend->set_segments(vcpu, &segments);
 	vcpu->gprs.rip = 0;
-}
-
-/* ---- control registers ---------------------------------------------------------------------- */
-
-#define CR0_DEFINED	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
-			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
-			 X86_CR0_PG)
-#define CR0_PAGING	(X86_CR0_PG | X86_CR0_WP | X86_CR0_PE)
-#define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP | X86_CR4_SMAP | \
-			 X86_CR4_PCIDE)
-
-static bool valid_cr0(u64 value)
-{
-	if (value >> 32)
-		return false;
-	if ((value & X86_CR0_PG) && !(value & X86_CR0_PE))
-		return false;
-	return !(value & X86_CR0_NW) || (value & X86_CR0_CD);
-}
-
-int hull_set_cr0(struct hull_vcpu *vcpu, u64 value)
-{
-	struct hull_control *control = &vcpu->control;
-	u64 changed;
-
-	if (!valid_cr0(value))
-		return -EINVAL;
-	value = (value & CR0_DEFINED) | X86_CR0_ET;
-	changed = value ^ control->cr0;
-	if ((changed & X86_CR0_PG) && (control->efer & EFER_LME)) {
-		struct hull_segments segments;
-
-		hull_backend->get_segments(vcpu, &segments);
-		if (value & X86_CR0_PG) {
-			if (!(control->cr4 & X86_CR4_PAE) || (segments.cs.attr & HULL_SEG_L))
-				return -EINVAL;
-			control->efer |= EFER_LMA;
-		} else {
-			if (segments.cs.attr & HULL_SEG_L)
-				return -EINVAL;
-			control->efer &= ~(u64)EFER_LMA;
-		}
-	}
-	control->cr0 = value;
-	hull_backend->set_control(vcpu);
-	if (changed & CR0_PAGING)
-		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
-	return 0;
-}
-
-int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
-{
-	struct hull_control *control = &vcpu->control;
-	u64 changed = value ^ control->cr4;
-
-	if (value & ~hull_cpuid_cr4_mask(vcpu))
-		return -EINVAL;
-	if ((control->efer & EFER_LMA) && !(value & X86_CR4_PAE))
-		return -EINVAL;
-	control->cr4 = value;
-	hull_backend->set_control(vcpu);
-	if (changed & CR4_PAGING)
-		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
-	return 0;
-}
-
-int hull_set_xcr0(struct hull_vcpu *vcpu, u64 value)
-{
-	if (!(value & XFEATURE_MASK_FP) || (value & ~hull_cpuid_xcr0_mask(vcpu)))
-		return -EINVAL;
-	if ((value & XFEATURE_MASK_YMM) && !(value & XFEATURE_MASK_SSE))
-		return -EINVAL;
-	if (value & XFEATURE_MASK_AVX512) {
-		if ((value & XFEATURE_MASK_AVX512) != XFEATURE_MASK_AVX512 ||
-		    !(value & XFEATURE_MASK_YMM))
-			return -EINVAL;
-	}
-	vcpu->control.xcr0 = value;
-	return 0;
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -210,7 +129,7 @@ static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 	bool long_mode = (from->efer & EFER_LME) && (from->cr0 & X86_CR0_PG);
 	struct hull_control old = vcpu->control;
 
-	if (!valid_cr0(from->cr0) || (from->cr0 & ~CR0_DEFINED))
+	if (!hull_valid_cr0(from->cr0) || (from->cr0 & ~HULL_CR0_DEFINED))
 		return -EINVAL;
 	if ((from->cr4 & ~hull_cpuid_cr4_mask(vcpu)) || (from->efer & ~hull_cpuid_efer_mask(vcpu)))
 		return -EINVAL;
@@ -226,10 +145,9 @@ static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 	}
 	vcpu->control = *from;
 	vcpu->control.cr0 |= X86_CR0_ET;
-	hull_backend->set_control(vcpu);
+	hull_control_changed(vcpu, true, true);
 	if (vcpu->lapic)
 		hull_lapic_set_cr8(vcpu, from->cr8);
-	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	return 0;
 }
 

@@ -5,10 +5,15 @@
 #ifndef HULL_STATE_H
 #define HULL_STATE_H
 
+#include <asm/processor-flags.h>
+
 #include "types.h"
 #include "hull.h"
 
 #define HULL_DR7_FIXED	0x400	/* the bit of DR7 that is always set */
+
+/* What selects a paging mode or rights in it: a TLB forgets when one changes, as with PGE. */
+#define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PCIDE)
 
 long hull_vcpu_move_state(struct hull_vcpu *vcpu, const struct hull_state_io *args, bool set);
 long hull_vcpu_translate(struct hull_vcpu *vcpu, struct hull_translate *args);
@@ -18,12 +23,26 @@ void hull_vcpu_reset(struct hull_vcpu *vcpu, bool init);
 /* Where a SIPI with this vector starts. */
 void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector);
 
+/* Bits of CR0 that exist; a combination that MOV would take. */
+#define HULL_CR0_DEFINED	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
+				 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
+				 X86_CR0_PG)
+bool hull_valid_cr0(u64 value);
+
+/*
+ * vcpu->control was written. @mode: the paging mode may be another. @flush: the guest expects its
+ * TLB to be empty.
+ */
+void hull_control_changed(struct hull_vcpu *vcpu, bool mode, bool flush);
+
 /*
  * Write a control register as MOV would: checks, then the state. Outside the window.
- * 0; -EINVAL: inject #GP.
+ * 0; -EINVAL: inject #GP. CR3 is written by hand under shadow paging only.
  */
 int hull_set_cr0(struct hull_vcpu *vcpu, u64 value);
+int hull_set_cr3(struct hull_vcpu *vcpu, u64 value);
 int hull_set_cr4(struct hull_vcpu *vcpu, u64 value);
+int hull_set_efer(struct hull_vcpu *vcpu, u64 value);
 int hull_set_xcr0(struct hull_vcpu *vcpu, u64 value);
 
 #endif

@@ -172,6 +172,7 @@ static const u8 stat_of_kind[] = {
 	[HULL_X_XSETBV] = HULL_STAT_CONTROL,
 	[HULL_X_CACHE] = HULL_STAT_INVALIDATE,
 	[HULL_X_INVLPG] = HULL_STAT_INVALIDATE,
+	[HULL_X_PAGE_FAULT] = HULL_STAT_MEMORY_FAULT,
 	[HULL_X_EXCEPTION] = HULL_STAT_EXCEPTION,
 	[HULL_X_UD] = HULL_STAT_VIRT_INSN,
 };
@@ -212,6 +213,11 @@ static int run_once(struct hull_vcpu *vcpu)
 	if (unlikely(vcpu->event.triple_fault))
 		return hull_vcpu_end(vcpu, HULL_END_TRIPLE_FAULT, 0, 0, 0);
 
+	if (hull_is_shadow(vcpu)) {
+		err = hull_shadow_prepare(vcpu);
+		if (err)
+			return err;
+	}
 	exit.kind = HULL_X_NONE;
 	err = hull_backend->run(vcpu, &exit);
 	if (err)

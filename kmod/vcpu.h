@@ -142,6 +142,12 @@ static inline void hull_vcpu_paging(struct hull_vcpu *vcpu, struct hull_paging *
 	paging->ac = vcpu->gprs.rflags & X86_EFLAGS_AC;
 }
 
+/* The module derives the tables that the hardware walks from the guest's. */
+static inline bool hull_is_shadow(const struct hull_vcpu *vcpu)
+{
+	return vcpu->vm->paging == HULL_PAGING_SHADOW;
+}
+
 struct hull_vcpu *hull_vcpu_create(struct hull_vm *vm, u32 id);
 void hull_vcpu_free(struct hull_vcpu *vcpu);
 

@@ -141,7 +141,7 @@ static struct hull_vm *vm_create(const struct hull_create_vm *args)
 	kref_init(&vm->refs);
 	mutex_init(&vm->lock);
 	vm->flags = args->flags;
-	vm->paging = HULL_PAGING_NESTED;
+	vm->paging = args->paging ?: hull_default_paging;
 	vm->tsc_offset = -rdtsc();
 	vm->mm = current->mm;
 	mmgrab(vm->mm);

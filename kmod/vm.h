@@ -74,6 +74,8 @@ static inline struct hull_vcpu *hull_vm_vcpu(struct hull_vm *vm, unsigned int id
 	for ((id) = 0; (id) < HULL_MAX_VCPUS; (id)++)			\
 		if (!((vcpu) = hull_vm_vcpu(vm, id))) {} else
 
+extern u32 hull_default_paging;		/* what HULL_PAGING_AUTO gives; __ro_after_init */
+
 int hull_vm_create_fd(const struct hull_create_vm *args);
 void hull_vm_get(struct hull_vm *vm);
 void hull_vm_put(struct hull_vm *vm);

@@ -323,6 +323,19 @@ TEST_F(irq, sti_has_a_shadow)
 
 GUEST(nmi, 64, SETUP "1: " TELL(1) "nop\n jmp 1b");
 
+/* The next NMI's handler, before which the guest may tell once. */
+static int expect_nmi(struct guest *guest, struct trap *trap)
+{
+	const struct hull_mailbox *request = &guest->cpu[0].own.current;
+	int ret = trap_run(guest, 0, GUEST_LONG, trap);
+
+	if (ret == HULL_EXIT_REQUEST && request->address == 0xe8) {
+		hull_answer(&guest->cpu[0].own, 0);
+		return trap_expect(guest, 0, GUEST_LONG, 2, trap);
+	}
+	return ret == TRAP && trap->vector == 2 ? 0 : -1;
+}
+
 TEST_F(irq, nmi_is_masked_until_iret)
 {
 	struct guest *guest = &self->guest;
@@ -337,9 +350,8 @@ TEST_F(irq, nmi_is_masked_until_iret)
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, hull_inject(guest->cpu[0].fd, HULL_INJECT_NMI, 0));
 	ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
-	/* Unmasked by IRET; seen with the next exit. */
-	EXPECT_EQ(0, told(guest, 0, 1));
-	ASSERT_EQ(0, trap_expect(guest, 0, GUEST_LONG, 2, &trap));
+	/* Unmasked by IRET; seen with the next exit: the guest's words, or a page fault before. */
+	ASSERT_EQ(0, expect_nmi(guest, &trap));
 	ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
 	/* The IRET of the last one is over with the next exit as well. */
 	for (i = 0; i < 4; i++)

@@ -48,9 +48,6 @@ gone() {
 	lab --backend vmx true
 	[ "$status" -eq 2 ]
 	[[ $output == *"not yet"* ]]
-	lab --paging shadow true
-	[ "$status" -eq 2 ]
-	[[ $output == *"not yet"* ]]
 }
 
 @test "--help shows options, statuses and examples" {

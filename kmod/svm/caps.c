@@ -30,14 +30,11 @@ int __init svm_probe(void)
 		return -EOPNOTSUPP;
 	}
 	cpuid(SVM_CPUID_FUNC, &eax, &ebx, &ecx, &edx);
-	if (!(edx & SVM_FEATURE_NPT)) {
-		pr_err("this AMD CPU has no nested paging, which hull needs for now\n");
-		return -EOPNOTSUPP;
-	}
 	if (ebx < 2) {
 		pr_err("this AMD CPU has no address space identifiers for guests\n");
 		return -EOPNOTSUPP;
 	}
+	hull_has_nested = edx & SVM_FEATURE_NPT;
 	svm_caps.asids = ebx;
 	svm_caps.nrips = use_nrips && (edx & SVM_FEATURE_NRIPS);
 	return 0;

@@ -30,8 +30,6 @@ static const char *check_registers(const struct vmcb_save_area *save)
 		return "CR0.NW is set and CR0.CD is not";
 	if (save->cr0 >> 32)
 		return "CR0 has high bits";
-	if ((save->cr0 & X86_CR0_PG) && !(save->cr0 & X86_CR0_PE))
-		return "CR0.PG is set and CR0.PE is not";
 	if (save->cr4 & CR4_RESERVED)
 		return "CR4 has reserved bits";
 	if (save->dr6 >> 32)
@@ -86,6 +84,45 @@ static const u8 must_intercept[] = {
 	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_XSETBV,
 };
 
+/* Nested paging: a root, and no "paged real mode", which is for shadow paging. */
+static const char *check_nested(const struct vmcb *vmcb)
+{
+	if (!vmcb->control.nested_cr3 || (vmcb->control.nested_cr3 & 0xfff))
+		return "nested paging has no root";
+	if ((vmcb->save.cr0 & X86_CR0_PG) && !(vmcb->save.cr0 & X86_CR0_PE))
+		return "CR0.PG is set and CR0.PE is not";
+	return NULL;
+}
+
+/* Without these a guest sees or changes the tables that keep it from the host's memory. */
+static const u8 shadow_intercepts[] = {
+	INTERCEPT_CR0_WRITE, INTERCEPT_CR3_READ, INTERCEPT_CR3_WRITE, INTERCEPT_CR4_WRITE,
+	INTERCEPT_INVLPG, INTERCEPT_EXCEPTION_OFFSET + 14,
+};
+
+static const char *check_shadow(const struct vmcb *vmcb)
+{
+	const struct vmcb_save_area *save = &vmcb->save;
+	size_t i;
+
+	if (vmcb->control.nested_cr3)
+		return "shadow paging has a root of nested paging";
+	if (!save->cr3 || (save->cr3 & 0xfff))
+		return "shadow paging has no root";
+	if (!(save->efer & EFER_LMA) && save->cr3 >> 32)
+		return "the root of PAE paging is beyond 4 GiB";
+	if (!(save->cr0 & X86_CR0_PG) || !(save->cr0 & X86_CR0_WP) ||
+	    !(save->cr4 & X86_CR4_PAE) || !(save->efer & EFER_NX))
+		return "shadow tables are not in force";
+	if (save->cr4 & X86_CR4_PCIDE)
+		return "CR4.PCIDE is set, and roots carry no PCID";
+	for (i = 0; i < sizeof(shadow_intercepts); i++) {
+		if (!has(vmcb, shadow_intercepts[i]))
+			return "an intercept of shadow paging is clear";
+	}
+	return NULL;
+}
+
 const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 {
 	const struct vmcb_control_area *control = &vmcb->control;
@@ -95,9 +132,6 @@ const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 		return "the ASID is not one of the CPU's";
 	if (!(control->int_ctl & V_INTR_MASKING_MASK))
 		return "the guest's RFLAGS.IF would mask the host's interrupts";
-	if (!(control->misc_ctl & SVM_MISC_ENABLE_NP) || !control->nested_cr3 ||
-	    (control->nested_cr3 & 0xfff))
-		return "nested paging has no root";
 	if ((control->iopm_base_pa & 0xfff) || (control->msrpm_base_pa & 0xfff) ||
 	    !control->iopm_base_pa || !control->msrpm_base_pa)
 		return "a permission map is not where one can be";
@@ -105,7 +139,7 @@ const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 		if (!has(vmcb, must_intercept[i]))
 			return "an intercept that protects the host is clear";
 	}
-	return NULL;
+	return control->misc_ctl & SVM_MISC_ENABLE_NP ? check_nested(vmcb) : check_shadow(vmcb);
 }
 
 const char *svm_check_state(const struct vmcb *vmcb)
@@ -125,7 +159,7 @@ const char *svm_check_guest(const struct vmcb *vmcb, unsigned int gpa_bits)
 	const struct vmcb_save_area *save = &vmcb->save;
 	u16 cs = save->cs.attrib;
 
-	if (save->cr3 >> gpa_bits)
+	if ((vmcb->control.misc_ctl & SVM_MISC_ENABLE_NP) && save->cr3 >> gpa_bits)
 		return "CR3 is beyond the physical address width";
 	if (!(save->rflags & X86_EFLAGS_FIXED))
 		return "RFLAGS bit 1 is clear";

@@ -58,7 +58,8 @@ hull_verw_selector:
 
 	.text
 
-SYM_FUNC_START(svm_window)
+.macro SVM_WINDOW name, handler
+SYM_FUNC_START(\name)
 	push %rbp
 	push %r15
 	push %r14
@@ -68,23 +69,23 @@ SYM_FUNC_START(svm_window)
 	push %rsi
 	push %rdi
 
-.Lclgi:
+.Lclgi_\@:
 	clgi
 	mov ENTRY_HOST(%rsi), %rax
 	vmsave %rax
 	mov ENTRY_VMCB(%rsi), %rax
 	vmload %rax
-	jmp .Lload_registers
+	jmp .Lload_registers_\@
 
-.Lagain:
+.Lagain_\@:
 	/* GS base: the guest's */
 	mov STACK_VCPU(%rsp), %rdi
 	mov STACK_ENTRY(%rsp), %rsi
 	mov ENTRY_GUEST_GS(%rsi), %rax
-	ALTERNATIVE "jmp .Lgs_guest_msr", "wrgsbase %rax", X86_FEATURE_FSGSBASE
-.Lgs_guest:
+	ALTERNATIVE "jmp .Lgs_guest_msr_\@", "wrgsbase %rax", X86_FEATURE_FSGSBASE
+.Lgs_guest_\@:
 
-.Lload_registers:
+.Lload_registers_\@:
 	/*
 	 * RSI is the entry, RDI the vCPU. The flag that lets interrupts end the guest; with GIF
 	 * clear none is taken here. Not right before VMRUN: QEMU lets the shadow of STI reach into
@@ -109,7 +110,7 @@ SYM_FUNC_START(svm_window)
 
 	/* Mitigation: CPU buffers (TSA and kin) before guest code */
 	HULL_CLEAR_CPU_BUFFERS
-.Lvmrun:
+.Lvmrun_\@:
 	vmrun %rax
 	cli
 
@@ -133,11 +134,11 @@ SYM_FUNC_START(svm_window)
 
 	/* GS base: the host's */
 	mov STACK_ENTRY(%rsp), %rsi
-	ALTERNATIVE "jmp .Lgs_host_msr", "rdgsbase %rax", X86_FEATURE_FSGSBASE
+	ALTERNATIVE "jmp .Lgs_host_msr_\@", "rdgsbase %rax", X86_FEATURE_FSGSBASE
 	mov %rax, ENTRY_GUEST_GS(%rsi)
 	mov ENTRY_HOST_GS(%rsi), %rax
 	wrgsbase %rax
-.Lgs_host:
+.Lgs_host_\@:
 
 	/* Mitigation: no register with a value of the guest reaches C code */
 	xor %eax, %eax
@@ -160,9 +161,9 @@ SYM_FUNC_START(svm_window)
 	/* Mitigation: the return predictor (Retbleed, SRSO) before the first RET */
 	HULL_UNTRAIN_RET
 
-	call svm_handle_exit
+	call \handler
 	test %eax, %eax
-	jz .Lagain
+	jz .Lagain_\@
 
 	mov STACK_ENTRY(%rsp), %rsi
 	mov ENTRY_VMCB(%rsi), %rax
@@ -172,7 +173,7 @@ SYM_FUNC_START(svm_window)
 	stgi
 	xor %eax, %eax
 
-.Lout:
+.Lout_\@:
 	/* Mitigation: returns below must not be predicted from what the guest left */
 	HULL_FILL_RETURN_BUFFER %rcx
 	pop %rdi
@@ -185,19 +186,19 @@ SYM_FUNC_START(svm_window)
 	pop %rbp
 	RET
 
-.Lno_svm:
+.Lno_svm_\@:
 	mov $-5, %eax
-	jmp .Lout
+	jmp .Lout_\@
 
 	/* CPUs without FSGSBASE, or kernels that do not use it */
-.Lgs_guest_msr:
+.Lgs_guest_msr_\@:
 	mov %rax, %rdx
 	shr $32, %rdx
 	mov $MSR_GS_BASE, %ecx
 	wrmsr
-	jmp .Lgs_guest
+	jmp .Lgs_guest_\@
 
-.Lgs_host_msr:
+.Lgs_host_msr_\@:
 	mov $MSR_GS_BASE, %ecx
 	rdmsr
 	shl $32, %rdx
@@ -207,8 +208,12 @@ SYM_FUNC_START(svm_window)
 	mov %rax, %rdx
 	shr $32, %rdx
 	wrmsr
-	jmp .Lgs_host
+	jmp .Lgs_host_\@
 
 	/* The core turns SVM off in a crash: then CLGI is undefined. */
-	_ASM_EXTABLE(.Lclgi, .Lno_svm)
-SYM_FUNC_END(svm_window)
+	_ASM_EXTABLE(.Lclgi_\@, .Lno_svm_\@)
+SYM_FUNC_END(\name)
+.endm
+
+SVM_WINDOW svm_window, svm_handle_exit
+SVM_WINDOW svm_window_shadow, svm_handle_exit_shadow

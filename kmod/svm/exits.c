@@ -3,13 +3,15 @@
  * After an exit, still in the window: finish event delivery, handle what is fast, describe the
  * rest in neutral terms.
  *
- * Called by entry.S with GIF clear. Returns 0 to enter again.
+ * Called by entry.S with GIF clear. Returns 0 to enter again. What is here is compiled twice, for
+ * nested and for shadow paging, so that neither pays for the other; @shadow is a constant.
  */
 #include <asm/trapnr.h>
 
 #include "../cpuid.h"
 #include "../exit.h"
 #include "../fast.h"
+#include "../mmu/mmu.h"
 #include "../msr.h"
 #include "svm.h"
 
@@ -19,22 +21,36 @@
 #define CODE_WRMSR	0x300fU
 #define CODE_VMMCALL	0xd9010fU
 #define CODE_HLT	0xf4U
+#define CODE_CLTS	0x060fU
+#define CODE_MOV_FROM_CR	0x200fU
+#define CODE_MOV_TO_CR	0x220fU
+#define CODE_0F01	0x010fU
 
 enum { LEAVE = 1, AGAIN = 0 };
 
 /* ---- stepping over instructions ------------------------------------------------------------- */
 
+/* The hardware's CR3 is the guest's own with nested paging only. */
+static __always_inline u64 guest_cr3(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow)
+{
+	return shadow ? vcpu->control.cr3 : vmcb->save.cr3;
+}
+
+static __always_inline bool is_64bit(const struct vmcb_save_area *save)
+{
+	return likely(save->cs.attrib & HULL_SEG_L) && likely(save->efer & EFER_LMA);
+}
+
 /* The instruction is the plain form: its length is known. */
-static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *vmcb, u32 code,
-				    unsigned int len)
+static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
+				    u32 code, unsigned int len)
 {
 	const struct vmcb_save_area *save = &vmcb->save;
 
 	if (svm_caps.nrips)
 		return vmcb->control.next_rip - save->rip == len;
-	if (unlikely(!(save->cs.attrib & HULL_SEG_L)) || unlikely(!(save->efer & EFER_LMA)))
-		return false;
-	return hull_fast_code_is(vcpu, save->cr3, save->rip, code, len);
+	return is_64bit(save) &&
+	       hull_fast_code_is(vcpu, guest_cr3(vcpu, vmcb, shadow), save->rip, code, len);
 }
 
 /* False: a trap is due, which the slow path delivers. */
@@ -100,21 +116,21 @@ static __always_inline void finish_delivery(struct hull_vcpu *vcpu, struct svm_v
 
 /* ---- fast handlers -------------------------------------------------------------------------- */
 
-static int fast_cpuid(struct hull_vcpu *vcpu, struct vmcb *vmcb)
+static __always_inline int fast_cpuid(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
 	/* Leaf 0xd tells of XCR0, which is known for sure outside the window: see sync_xcr0(). */
-	if ((u32)vmcb->save.rax == 0xd || !is_code(vcpu, vmcb, CODE_CPUID, 2))
+	if ((u32)vmcb->save.rax == 0xd || !is_code(vcpu, vmcb, shadow, CODE_CPUID, 2))
 		return LEAVE;
 	hull_cpuid_execute(vcpu, &vmcb->save.rax, vcpu->gprs.gpr, vmcb->save.cr4);
 	advance(vcpu, vmcb, vmcb->save.rip + 2);
 	return AGAIN;
 }
 
-static int fast_read_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb)
+static __always_inline int fast_read_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
 	u64 value;
 
-	if (!is_code(vcpu, vmcb, CODE_RDMSR, 2))
+	if (!is_code(vcpu, vmcb, shadow, CODE_RDMSR, 2))
 		return LEAVE;
 	if (hull_msr_read(vcpu, vcpu->gprs.gpr[HULL_GPR_RCX], &value, true))
 		return LEAVE;
@@ -124,13 +140,13 @@ static int fast_read_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 	return AGAIN;
 }
 
-static int fast_write_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb)
+static __always_inline int fast_write_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
 	u32 index = vcpu->gprs.gpr[HULL_GPR_RCX];
 	u64 value = (u32)vmcb->save.rax | (vcpu->gprs.gpr[HULL_GPR_RDX] << 32);
 
 	/* EFER works on the neutral state, which is loaded only outside the window. */
-	if (index == MSR_EFER || !is_code(vcpu, vmcb, CODE_WRMSR, 2))
+	if (index == MSR_EFER || !is_code(vcpu, vmcb, shadow, CODE_WRMSR, 2))
 		return LEAVE;
 	if (hull_msr_write(vcpu, index, value, true))
 		return LEAVE;
@@ -138,11 +154,11 @@ static int fast_write_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 	return AGAIN;
 }
 
-static int fast_hypercall(struct hull_vcpu *vcpu, struct vmcb *vmcb)
+static __always_inline int fast_hypercall(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
 	u64 result;
 
-	if (vmcb->save.cpl || !is_code(vcpu, vmcb, CODE_VMMCALL, 3))
+	if (vmcb->save.cpl || !is_code(vcpu, vmcb, shadow, CODE_VMMCALL, 3))
 		return LEAVE;
 	if (!hull_hypercall(vcpu, vmcb->save.rax, &result))
 		return LEAVE;
@@ -152,9 +168,10 @@ static int fast_hypercall(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 }
 
 /* HLT with something to deliver never leaves the window. */
-static int fast_hlt(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+static __always_inline int fast_hlt(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				    struct vmcb *vmcb, bool shadow)
 {
-	if (!vcpu->lapic || !is_code(vcpu, vmcb, CODE_HLT, 1))
+	if (!vcpu->lapic || !is_code(vcpu, vmcb, shadow, CODE_HLT, 1))
 		return LEAVE;
 	advance(vcpu, vmcb, vmcb->save.rip + 1);
 	if (hull_event_wakes(vcpu, vmcb->save.rflags & X86_EFLAGS_IF)) {
@@ -166,7 +183,8 @@ static int fast_hlt(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *v
 	return LEAVE;
 }
 
-static int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+static __always_inline int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				     struct vmcb *vmcb)
 {
 	u32 info = vmcb->control.exit_info_1, value = vmcb->save.rax;
 	u8 size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
@@ -190,6 +208,135 @@ static int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *
 	return LEAVE;
 }
 
+/* ---- control registers ---------------------------------------------------------------------- */
+
+/* One byte more than the plain forms have: REX, with the fourth bits of registers. */
+static __always_inline u32 strip_rex(u32 *code, unsigned int *len)
+{
+	u32 rex = 0;
+
+	if ((*code & 0xf0) == 0x40) {
+		rex = *code & 0xf;
+		*code >>= 8;
+		++*len;
+	}
+	return rex;
+}
+
+static __always_inline u64 *gpr_of(struct hull_vcpu *vcpu, struct vmcb *vmcb, u32 gpr)
+{
+	if (gpr == HULL_GPR_RAX)
+		return &vmcb->save.rax;
+	return gpr == HULL_GPR_RSP ? &vmcb->save.rsp : &vcpu->gprs.gpr[gpr];
+}
+
+/* False: to be done outside the window, where a refusal is #GP. */
+static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow,
+				     u32 cr, u64 value)
+{
+	u64 changed;
+
+	switch (cr) {
+	case 0:
+		if (!hull_fast_set_cr0(vcpu, value, shadow, &changed))
+			return false;
+		vmcb->save.cr0 ^= changed;
+		return true;
+	case 3:
+		if (!shadow || value >> hull_gpa_bits)
+			return false;
+		vcpu->control.cr3 = value;
+		hull_shadow_load_cr3(vcpu, false);
+		vmcb->save.cr3 = vcpu->mmu.root;
+		return true;
+	case 4:
+		if (!hull_fast_set_cr4(vcpu, value, shadow, &changed))
+			return false;
+		vmcb->save.cr4 ^= changed;
+		if (shadow)
+			vmcb->save.cr3 = vcpu->mmu.root;
+		return true;
+	default:
+		if (value > 15 || !vcpu->lapic)
+			return false;
+		hull_lapic_set_cr8(vcpu, value);
+		return true;
+	}
+}
+
+static __always_inline bool read_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr, u64 *value)
+{
+	switch (cr) {
+	case 0:
+		*value = vcpu->control.cr0;
+		return true;
+	case 3:
+		*value = vcpu->control.cr3;
+		return shadow;
+	case 4:
+		*value = vcpu->control.cr4;
+		return true;
+	default:
+		if (!vcpu->lapic)
+			return false;
+		*value = hull_lapic_get_cr8(vcpu);
+		return true;
+	}
+}
+
+/* MOV CR and CLTS; @code is the exit's, which tells register and direction. */
+static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				   struct vmcb *vmcb, bool shadow, u32 code)
+{
+	bool write = code >= SVM_EXIT_WRITE_CR0;
+	u32 cr = code & 15, insn, rex, modrm;
+	unsigned int len = 3;
+	u64 *gpr;
+
+	svm->exit->kind = HULL_X_CR;
+	svm->exit->reg = cr;
+	if (!is_64bit(&vmcb->save) ||
+	    !hull_fast_code(vcpu, guest_cr3(vcpu, vmcb, shadow), vmcb->save.rip, 4, &insn))
+		return LEAVE;
+	rex = strip_rex(&insn, &len);
+	if ((insn & 0xffff) == CODE_CLTS && write) {
+		if (!write_cr(vcpu, vmcb, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
+			return LEAVE;
+		advance(vcpu, vmcb, vmcb->save.rip + len - 1);
+		return AGAIN;
+	}
+	modrm = insn >> 16;
+	if ((insn & 0xffff) != (write ? CODE_MOV_TO_CR : CODE_MOV_FROM_CR) ||
+	    (((modrm >> 3) & 7) | (rex & 4) << 1) != cr)
+		return LEAVE;
+	gpr = gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
+	if (write ? !write_cr(vcpu, vmcb, shadow, cr, *gpr) : !read_cr(vcpu, shadow, cr, gpr))
+		return LEAVE;
+	advance(vcpu, vmcb, vmcb->save.rip + len);
+	return AGAIN;
+}
+
+/* INVLPG of what a register points to, as kernels have it: no displacement, no SIB byte. */
+static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				       struct vmcb *vmcb)
+{
+	unsigned int len = 3;
+	u32 insn, rex, modrm;
+
+	svm->exit->kind = HULL_X_INVLPG;
+	if (!is_64bit(&vmcb->save) ||
+	    !hull_fast_code(vcpu, vcpu->control.cr3, vmcb->save.rip, 4, &insn))
+		return LEAVE;
+	rex = strip_rex(&insn, &len);
+	modrm = (insn >> 16) & 0xff;
+	if ((insn & 0xffff) != CODE_0F01 || (modrm & 0xf8) != 7 << 3 || (modrm & 6) == 4)
+		return LEAVE;
+	hull_fast_invlpg(vcpu, *gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3));
+	vmcb->save.cr3 = vcpu->mmu.root;
+	advance(vcpu, vmcb, vmcb->save.rip + len);
+	return AGAIN;
+}
+
 /* ---- description ---------------------------------------------------------------------------- */
 
 /* EXITINFO1 of a nested page fault: a page-fault error code. */
@@ -205,6 +352,15 @@ static int memory_fault(struct svm_vcpu *svm, struct vmcb *vmcb)
 	exit->gpa = vmcb->control.exit_info_2;
 	exit->access = ((info & NPF_WRITE) ? HULL_ACCESS_WRITE : 0) |
 		       ((info & NPF_FETCH) ? HULL_ACCESS_FETCH : 0);
+	return LEAVE;
+}
+
+/* Shadow paging: whether it is the guest's own is found out outside, as is what it counts as. */
+static __always_inline int page_fault(struct svm_vcpu *svm, struct vmcb *vmcb)
+{
+	svm->exit->kind = HULL_X_PAGE_FAULT;
+	svm->exit->gva = vmcb->control.exit_info_2;
+	svm->exit->error_code = vmcb->control.exit_info_1;
 	return LEAVE;
 }
 
@@ -255,7 +411,6 @@ static const struct {
 	u8 kind;
 	u8 stat;
 } slow_exits[] = {
-	{ SVM_EXIT_READ_CR0, SVM_EXIT_WRITE_CR0 + 15, HULL_X_CR, HULL_STAT_CONTROL },
 	{ SVM_EXIT_READ_DR0, SVM_EXIT_WRITE_DR0 + 15, HULL_X_DR, HULL_STAT_CONTROL },
 	{ SVM_EXIT_XSETBV, SVM_EXIT_XSETBV, HULL_X_XSETBV, HULL_STAT_CONTROL },
 	{ SVM_EXIT_INVD, SVM_EXIT_INVD, HULL_X_CACHE, HULL_STAT_INVALIDATE },
@@ -267,6 +422,7 @@ static const struct {
 	{ SVM_EXIT_VMRUN, SVM_EXIT_VMRUN, HULL_X_UD, HULL_STAT_VIRT_INSN },
 	{ SVM_EXIT_VMLOAD, SVM_EXIT_SKINIT, HULL_X_UD, HULL_STAT_VIRT_INSN },
 	{ SVM_EXIT_INVLPGA, SVM_EXIT_INVLPGA, HULL_X_UD, HULL_STAT_VIRT_INSN },
+	{ SVM_EXIT_INVPCID, SVM_EXIT_INVPCID, HULL_X_UD, HULL_STAT_OTHER },
 	{ SVM_EXIT_RDTSCP, SVM_EXIT_RDTSCP, HULL_X_UD, HULL_STAT_OTHER },
 	{ SVM_EXIT_MONITOR, SVM_EXIT_MWAIT_COND, HULL_X_UD, HULL_STAT_OTHER },
 	{ SVM_EXIT_RDPRU, SVM_EXIT_RDPRU, HULL_X_UD, HULL_STAT_OTHER },
@@ -296,11 +452,28 @@ static int slow_exit(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u32 code)
 
 /* ---- the switch ----------------------------------------------------------------------------- */
 
+/* Exits of shadow paging, the most frequent ones first. */
+static __always_inline bool is_paging_exit(u32 code)
+{
+	return code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF || code == SVM_EXIT_INVLPG;
+}
+
+static __always_inline int paging_exit(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				       struct vmcb *vmcb, u32 code)
+{
+	if (code != SVM_EXIT_INVLPG)
+		return page_fault(svm, vmcb);
+	hull_count(vcpu, HULL_STAT_INVALIDATE);
+	return fast_invlpg(vcpu, svm, vmcb);
+}
+
 static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				    struct vmcb *vmcb, u32 code)
+				    struct vmcb *vmcb, bool shadow, u32 code)
 {
 	struct hull_exit *exit = svm->exit;
 
+	if (shadow && is_paging_exit(code))
+		return paging_exit(vcpu, svm, vmcb, code);
 	switch (code) {
 	case SVM_EXIT_IOIO:
 		hull_count(vcpu, HULL_STAT_PORT);
@@ -309,22 +482,23 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm
 		hull_count(vcpu, HULL_STAT_MSR);
 		exit->kind = HULL_X_MSR;
 		exit->write = vmcb->control.exit_info_1;
-		return exit->write ? fast_write_msr(vcpu, vmcb) : fast_read_msr(vcpu, vmcb);
+		return exit->write ? fast_write_msr(vcpu, vmcb, shadow) :
+				     fast_read_msr(vcpu, vmcb, shadow);
 	case SVM_EXIT_CPUID:
 		hull_count(vcpu, HULL_STAT_CPUID);
 		exit->kind = HULL_X_CPUID;
-		return fast_cpuid(vcpu, vmcb);
+		return fast_cpuid(vcpu, vmcb, shadow);
 	case SVM_EXIT_NPF:
 		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
 		return memory_fault(svm, vmcb);
 	case SVM_EXIT_HLT:
 		hull_count(vcpu, HULL_STAT_HLT);
 		exit->kind = HULL_X_HLT;
-		return fast_hlt(vcpu, svm, vmcb);
+		return fast_hlt(vcpu, svm, vmcb, shadow);
 	case SVM_EXIT_VMMCALL:
 		hull_count(vcpu, HULL_STAT_HYPERCALL);
 		exit->kind = HULL_X_HYPERCALL;
-		return fast_hypercall(vcpu, vmcb);
+		return fast_hypercall(vcpu, vmcb, shadow);
 	case SVM_EXIT_INTR:
 	case SVM_EXIT_NMI:
 	case SVM_EXIT_SMI:
@@ -332,7 +506,10 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm
 	case SVM_EXIT_IRET:
 		return attention(vcpu, svm, code);
 	default:
-		return slow_exit(vcpu, svm, code);
+		if (code >= SVM_EXIT_READ_DR0)
+			return slow_exit(vcpu, svm, code);
+		hull_count(vcpu, HULL_STAT_CONTROL);
+		return fast_cr(vcpu, svm, vmcb, shadow, code);
 	}
 }
 
@@ -346,7 +523,7 @@ static void describe(struct hull_exit *exit, const struct vmcb *vmcb, u32 code)
 		exit->next_rip = 0;
 }
 
-int svm_handle_exit(struct hull_vcpu *vcpu)
+static __always_inline int handle_exit(struct hull_vcpu *vcpu, bool shadow)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
@@ -359,7 +536,7 @@ int svm_handle_exit(struct hull_vcpu *vcpu)
 		vcpu->event.nmi_masked = false;
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 	}
-	if (dispatch(vcpu, svm, vmcb, code) == LEAVE) {
+	if (dispatch(vcpu, svm, vmcb, shadow, code) == LEAVE) {
 		describe(svm->exit, vmcb, code);
 		return LEAVE;
 	}
@@ -377,4 +554,14 @@ int svm_handle_exit(struct hull_vcpu *vcpu)
 leave:
 	svm->exit->kind = HULL_X_NONE;
 	return LEAVE;
+}
+
+int svm_handle_exit(struct hull_vcpu *vcpu)
+{
+	return handle_exit(vcpu, false);
+}
+
+int svm_handle_exit_shadow(struct hull_vcpu *vcpu)
+{
+	return handle_exit(vcpu, true);
 }

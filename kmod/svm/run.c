@@ -70,6 +70,10 @@ static void set_window(struct vmcb *vmcb, bool open)
 	}
 }
 
+/* Exceptions after which the instruction is not executed again: traps and aborts. */
+#define NO_FAULTS	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF) |	\
+			 BIT(X86_TRAP_DF) | BIT(X86_TRAP_MC))
+
 static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
 	struct vmcb *vmcb = svm->vmcb;
@@ -86,6 +90,9 @@ static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 			event |= SVM_EVTINJ_VALID_ERR;
 			control->event_inj_err = next.error_code;
 		}
+		/* As CPUs do: no instruction breakpoint when the handler returns to it. */
+		if (!(NO_FAULTS & BIT(next.vector)))
+			vmcb->save.rflags |= X86_EFLAGS_RF;
 		if (next.vector == X86_TRAP_PF)
 			vmcb->save.cr2 = vcpu->event.fault_address;
 		if (next.vector == X86_TRAP_DB)
@@ -110,7 +117,8 @@ static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 /* ---- before an entry ------------------------------------------------------------------------ */
 
 /* What can only be done outside the window. */
-#define LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END))
+#define LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | \
+			 BIT(HULL_REQ_ROOT))
 
 static bool refuse(struct hull_vcpu *vcpu, u32 kind)
 {
@@ -197,7 +205,8 @@ int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
 	smp_store_mb(vcpu->mode, HULL_IN_GUEST);
 	if (!svm_next_entry(vcpu, svm)) {
 		svm->entry.guest_gs = svm->vmcb->save.gs.base;
-		err = svm_window(vcpu, &svm->entry);
+		err = hull_is_shadow(vcpu) ? svm_window_shadow(vcpu, &svm->entry) :
+					     svm_window(vcpu, &svm->entry);
 		svm->vmcb->save.gs.base = svm->entry.guest_gs;
 	}
 	smp_store_release(&vcpu->mode, HULL_OUTSIDE);

@@ -74,13 +74,18 @@ int svm_cpl(struct hull_vcpu *vcpu)
 
 /* ---- control registers ---------------------------------------------------------------------- */
 
-void svm_set_control(struct hull_vcpu *vcpu)
+/* The guest reads what it wrote: if the CPU has something else, reading is intercepted. */
+static void intercept_reads(struct vmcb *vmcb, unsigned int bit, bool differs)
 {
-	const struct hull_control *control = &vcpu->control;
-	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	if (differs)
+		svm_intercept(vmcb, bit);
+	else
+		svm_pass(vmcb, bit);
+}
 
+static void set_nested_control(struct vmcb *vmcb, const struct hull_control *control)
+{
 	vmcb->save.cr0 = control->cr0 & ~(u64)CR0_CACHE;
-	vmcb->save.cr2 = control->cr2;
 	vmcb->save.cr3 = control->cr3;
 	vmcb->save.cr4 = control->cr4;
 	vmcb->save.efer = control->efer | EFER_SVME;
@@ -91,11 +96,38 @@ void svm_set_control(struct hull_vcpu *vcpu)
 	 */
 	if (!(control->cr0 & X86_CR0_PG))
 		vmcb->save.efer &= ~(u64)EFER_LME;
-	/* What CR0 really holds must not be seen when it differs. */
-	if (control->cr0 & CR0_CACHE)
-		svm_intercept(vmcb, INTERCEPT_CR0_READ);
+}
+
+/*
+ * The CPU always pages, by tables of PAE's format with all that it can check; "paged real mode" is
+ * made for this. CR3 comes with each window. The guest's PAT is kept and has no effect.
+ */
+static void set_shadow_control(struct vmcb *vmcb, const struct hull_control *control)
+{
+	u64 cr4 = (control->cr4 | X86_CR4_PAE) & ~(u64)X86_CR4_PCIDE;
+
+	/* Without paging there are no user pages to be kept from. */
+	if (!(control->cr0 & X86_CR0_PG))
+		cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+	vmcb->save.cr0 = (control->cr0 & ~(u64)CR0_CACHE) | X86_CR0_PG | X86_CR0_WP;
+	vmcb->save.cr4 = cr4;
+	vmcb->save.efer = control->efer | EFER_NX | EFER_SVME;
+	if (!(control->efer & EFER_LMA))
+		vmcb->save.efer &= ~(u64)EFER_LME;
+	intercept_reads(vmcb, INTERCEPT_CR4_READ, cr4 != control->cr4);
+}
+
+void svm_set_control(struct hull_vcpu *vcpu)
+{
+	const struct hull_control *control = &vcpu->control;
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	vmcb->save.cr2 = control->cr2;
+	if (hull_is_shadow(vcpu))
+		set_shadow_control(vmcb, control);
 	else
-		svm_pass(vmcb, INTERCEPT_CR0_READ);
+		set_nested_control(vmcb, control);
+	intercept_reads(vmcb, INTERCEPT_CR0_READ, vmcb->save.cr0 != control->cr0);
 }
 
 void svm_load_state(struct hull_vcpu *vcpu)
@@ -108,6 +140,8 @@ void svm_load_state(struct hull_vcpu *vcpu)
 	vmcb->save.rflags = vcpu->gprs.rflags;
 	vmcb->save.dr6 = vcpu->debug.dr6;
 	vmcb->save.dr7 = vcpu->debug.dr7;
+	if (hull_is_shadow(vcpu))
+		vmcb->save.cr3 = vcpu->mmu.root;
 	if (vcpu->event.shadow)
 		vmcb->control.int_state |= SVM_INTERRUPT_SHADOW_MASK;
 	else
@@ -122,9 +156,10 @@ void svm_store_state(struct hull_vcpu *vcpu)
 	vcpu->gprs.gpr[HULL_GPR_RSP] = vmcb->save.rsp;
 	vcpu->gprs.rip = vmcb->save.rip;
 	vcpu->gprs.rflags = vmcb->save.rflags;
-	vcpu->control.cr0 = vmcb->save.cr0 | (vcpu->control.cr0 & CR0_CACHE);
+	/* CR0 and CR4 are written with an exit only. */
 	vcpu->control.cr2 = vmcb->save.cr2;
-	vcpu->control.cr3 = vmcb->save.cr3;
+	if (!hull_is_shadow(vcpu))
+		vcpu->control.cr3 = vmcb->save.cr3;
 	vcpu->debug.dr6 = vmcb->save.dr6;
 	vcpu->debug.dr7 = vmcb->save.dr7;
 	vcpu->event.shadow = vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
@@ -228,6 +263,8 @@ void svm_dump(struct hull_vcpu *vcpu)
 		control->int_state);
 	pr_info("  cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx ncr3 %llx\n", save->cr0,
 		save->cr2, save->cr3, save->cr4, save->efer, control->nested_cr3);
+	pr_info("  for the guest: cr0 %llx cr3 %llx cr4 %llx efer %llx\n", vcpu->control.cr0,
+		vcpu->control.cr3, vcpu->control.cr4, vcpu->control.efer);
 	pr_info("  rip %llx rsp %llx rax %llx rflags %llx cpl %u dr6 %llx dr7 %llx\n", save->rip,
 		save->rsp, save->rax, save->rflags, save->cpl, save->dr6, save->dr7);
 	dump_segment("es", &save->es);

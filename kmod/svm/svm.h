@@ -111,9 +111,14 @@ int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm);
 
 /* exits.c: called by entry.S in the window; 0: enter again */
 int svm_handle_exit(struct hull_vcpu *vcpu);
+int svm_handle_exit_shadow(struct hull_vcpu *vcpu);
 
-/* entry.S: opens and closes the inner part of the window. 0 or -EIO: SVM was turned off. */
+/*
+ * entry.S: opens and closes the inner part of the window, for nested and for shadow paging.
+ * 0 or -EIO: SVM was turned off.
+ */
 int svm_window(struct hull_vcpu *vcpu, struct svm_entry *entry);
+int svm_window_shadow(struct hull_vcpu *vcpu, struct svm_entry *entry);
 
 /* state.c */
 void svm_get_segments(struct hull_vcpu *vcpu, struct hull_segments *segments);

@@ -74,6 +74,12 @@ static const u8 intercepts[] = {
 	INTERCEPT_MWAIT, INTERCEPT_XSETBV, INTERCEPT_RDPRU, INTERCEPT_RSM,
 };
 
+/* Shadow paging: whatever changes translations, and what an access without one does. */
+static const u8 shadow_intercepts[] = {
+	INTERCEPT_CR3_READ, INTERCEPT_CR3_WRITE, INTERCEPT_INVLPG,
+	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_PF,
+};
+
 /* Delivered again by hand, so that a guest cannot fault in delivery without end. */
 static const u8 exceptions[] = { X86_TRAP_DB, X86_TRAP_AC, X86_TRAP_MC };
 
@@ -93,6 +99,14 @@ void svm_vmcb_init(struct hull_vm *vm, struct vmcb *vmcb)
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	control->misc_ctl = SVM_MISC_ENABLE_NP;
-	control->nested_cr3 = vm->mmu.root;
+	if (vm->paging == HULL_PAGING_NESTED) {
+		control->misc_ctl = SVM_MISC_ENABLE_NP;
+		control->nested_cr3 = vm->mmu.root;
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(shadow_intercepts); i++)
+		svm_intercept(vmcb, shadow_intercepts[i]);
+	/* Guests do not have it; on a CPU without it #UD comes by itself. */
+	if (boot_cpu_has(X86_FEATURE_INVPCID))
+		svm_intercept(vmcb, INTERCEPT_INVPCID);
 }
