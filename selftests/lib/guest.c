@@ -185,6 +185,8 @@ int guest_set_mode(struct guest *guest, unsigned int id, enum guest_mode mode, _
 		goto out;
 	if (mode == GUEST_LONG)
 		build_tables(guest);
+	/* These tables, and whatever the test wrote before. */
+	hull_memory_written(guest->vm, 0, guest->size);
 	set_segments(&state->segments, mode, entry);
 	set_control(&state->control, mode);
 	memset(&state->gprs, 0, sizeof(state->gprs));
