@@ -94,8 +94,9 @@ static void write_counter(unsigned char *at, unsigned int vector)
 	put(at, "\x48\xcf", 2);
 }
 
-static void write_gate(struct guest *guest, unsigned int vector, __u64 gpa, enum guest_mode mode,
-		       unsigned int stack)
+/* @type: selector, gate, DPL and P, the number of a stack in its low byte */
+static void put_gate(struct guest *guest, __u64 idt, enum guest_mode mode, unsigned int vector,
+		     __u64 gpa, __u32 type)
 {
 	__u16 *vectors = (__u16 *)guest->memory;
 	__u32 *gate;
@@ -106,14 +107,14 @@ static void write_gate(struct guest *guest, unsigned int vector, __u64 gpa, enum
 		vectors[vector * 2 + 1] = gpa >> 4;
 		break;
 	case GUEST_PROTECTED:
-		gate = (__u32 *)(guest->memory + TRAP_IDT_GPA + vector * 8);
-		gate[0] = 0x080000 | (gpa & 0xffff);
-		gate[1] = (gpa & 0xffff0000) | GATE_INTERRUPT << 8;
+		gate = (__u32 *)(guest->memory + idt + vector * 8);
+		gate[0] = (type & 0xffff0000) | (gpa & 0xffff);
+		gate[1] = (gpa & 0xffff0000) | (type & 0xff00);
 		break;
 	case GUEST_LONG:
-		gate = (__u32 *)(guest->memory + TRAP_IDT_GPA + vector * 16);
-		gate[0] = 0x080000 | (gpa & 0xffff);
-		gate[1] = (gpa & 0xffff0000) | GATE_INTERRUPT << 8 | stack;
+		gate = (__u32 *)(guest->memory + idt + vector * 16);
+		gate[0] = (type & 0xffff0000) | (gpa & 0xffff);
+		gate[1] = (gpa & 0xffff0000) | (type & 0xffff);
 		gate[2] = gpa >> 32;
 		gate[3] = 0;
 		break;
@@ -122,7 +123,13 @@ static void write_gate(struct guest *guest, unsigned int vector, __u64 gpa, enum
 
 void trap_set_gate(struct guest *guest, unsigned int vector, __u64 gpa)
 {
-	write_gate(guest, vector, gpa, GUEST_LONG, 0);
+	trap_write_gate(guest, TRAP_IDT_GPA, GUEST_LONG, vector, gpa, 8, 0);
+}
+
+void trap_write_gate(struct guest *guest, __u64 idt, enum guest_mode mode, unsigned int vector,
+		     __u64 gpa, unsigned int selector, unsigned int dpl)
+{
+	put_gate(guest, idt, mode, vector, gpa, selector << 16 | GATE_INTERRUPT << 8 | dpl << 13);
 }
 
 static void write_gdt(struct guest *guest, enum guest_mode mode)
@@ -171,8 +178,8 @@ int trap_install(struct guest *guest, unsigned int id, enum guest_mode mode, __u
 			write_counter(stub, vector);
 		else
 			write_stub(stub, vector, mode);
-		write_gate(guest, vector, TRAP_STUB_GPA(vector), mode,
-			   (flags & TRAP_OWN_STACK) ? 1 : 0);
+		put_gate(guest, TRAP_IDT_GPA, mode, vector, TRAP_STUB_GPA(vector),
+			 8 << 16 | GATE_INTERRUPT << 8 | ((flags & TRAP_OWN_STACK) ? 1 : 0));
 	}
 	if (mode == GUEST_REAL)
 		return 0;
@@ -234,9 +241,14 @@ static bool is_out(const struct hull_mailbox *request, __u64 port)
 
 int trap_run(struct guest *guest, unsigned int id, enum guest_mode mode, struct trap *trap)
 {
+	return trap_look(guest, id, mode, guest_run(guest, id), trap);
+}
+
+int trap_look(struct guest *guest, unsigned int id, enum guest_mode mode, int ret,
+	      struct trap *trap)
+{
 	struct hull_control control;
 	struct hull_gprs gprs;
-	int ret = guest_run(guest, id);
 
 	if (ret != HULL_EXIT_REQUEST || !is_out(&guest->cpu[id].own.current, TRAP_PORT))
 		return ret;

@@ -56,6 +56,9 @@ int trap_install(struct guest *guest, unsigned int id, enum guest_mode mode, __u
 
 /* Another handler for one vector: code at @gpa, which returns by itself. Long mode. */
 void trap_set_gate(struct guest *guest, unsigned int vector, __u64 gpa);
+/* The same in any IDT and mode; @selector: of the code; @dpl: who may use it by INT. */
+void trap_write_gate(struct guest *guest, __u64 idt, enum guest_mode mode, unsigned int vector,
+		     __u64 gpa, unsigned int selector, unsigned int dpl);
 
 /*
  * trap_run - run to a handler, or what else comes
@@ -63,6 +66,10 @@ void trap_set_gate(struct guest *guest, unsigned int vector, __u64 gpa);
  */
 int trap_run(struct guest *guest, unsigned int id, enum guest_mode mode, struct trap *trap);
 #define TRAP		101
+
+/* The same, when guest_run() has returned @ret already. */
+int trap_look(struct guest *guest, unsigned int id, enum guest_mode mode, int ret,
+	      struct trap *trap);
 
 /* Let the handler return to @rip. */
 int trap_return(struct guest *guest, unsigned int id, enum guest_mode mode, const struct trap *trap,

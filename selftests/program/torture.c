@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The torture guest's main loop. See torture.h.
+ */
+#include "torture.h"
+
+/* Translations of what entries were may be cached. */
+static bool stale;
+/* PAE: the current root was written to, which is seen when CR3 is loaded. */
+static bool reload;
+word recent[RECENT];
+
+void fail(enum torture_failure what, uint64_t address, uint64_t got, uint64_t wanted,
+	  uint64_t where)
+{
+	torture->failure = what;
+	torture->address = address;
+	torture->got = got;
+	torture->wanted = wanted;
+	torture->where = where;
+	for (;;)
+		report(REPORT_FAILED);
+}
+
+/* ---- what makes changes seen ---------------------------------------------------------------- */
+
+static void load_root(word root)
+{
+	set_cr3(root);
+	reload = false;
+	/* Global translations may stay, and belong to any root. */
+	stale = get_cr4() & CR4_PGE;
+	torture->switches++;
+}
+
+static void toggle_cr4(word bits)
+{
+	set_cr4(get_cr4() ^ bits);
+	if (bits & CR4_PGE)
+		stale = false;
+}
+
+/* Before an access. */
+static void settle(word gva)
+{
+	if (reload)
+		load_root(get_cr3());
+	if (!stale)
+		return;
+	if (random32() % 8) {
+		invlpg(gva);
+	} else if (get_cr4() & CR4_PGE) {
+		toggle_cr4(CR4_PGE);
+		toggle_cr4(CR4_PGE);
+	} else {
+		load_root(get_cr3());
+	}
+}
+
+static void change(uint32_t gpa, entry_t entry)
+{
+	if (set_entry(gpa, entry))
+		stale = true;
+}
+
+/* ---- accesses ------------------------------------------------------------------------------- */
+
+static bool is_data(uint64_t gpa)
+{
+	return gpa >= PROGRAM_DATA && gpa < PROGRAM_END;
+}
+
+static bool is_write(unsigned int kind)
+{
+	return (kind & 3) == ACCESS_WRITE;
+}
+
+/* Bits that an access adds to entry @i of its path. An entry can be there twice. */
+static entry_t added_bits(const struct walk *path, int i, unsigned int kind)
+{
+	entry_t bits = 0;
+	int k;
+
+	for (k = 0; k < path->depth; k++) {
+		if (path->at[k] != path->at[i] || (LEVELS == 3 && k == 0))
+			continue;
+		bits |= BIT_A;
+		if (k == path->depth - 1 && is_write(kind))
+			bits |= BIT_D;
+	}
+	return bits;
+}
+
+static void check_bits(const struct walk *path, word gva, unsigned int kind)
+{
+	entry_t ignore = has_flag(TORTURE_SECOND) ? BITS_SHARED : 0, wanted, found;
+	int i;
+
+	/* PAE's root entries have no such bits; QEMU sets one there nevertheless. */
+	for (i = LEVELS == 3; i < path->depth; i++) {
+		wanted = path->entry[i] | added_bits(path, i, kind);
+		found = get_entry(path->at[i]);
+		/* The access itself may have replaced it. */
+		if (is_write(kind) && path->gpa == path->at[i])
+			continue;
+		if (((found ^ wanted) & ~ignore) || (wanted & ~found & (BIT_A | BIT_D)))
+			fail(FAILURE_BITS, gva, found, wanted, path->at[i]);
+		if (in_pool(path->at[i]))
+			note_entry(path->at[i], found);
+	}
+}
+
+/*
+ * Whether the entries above one that faults become accessed is the CPU's choice. For runs to be
+ * compared it is made the same.
+ */
+static void settle_faulted(const struct walk *path)
+{
+	entry_t may_change = has_flag(TORTURE_SECOND) ? BITS_SHARED : BIT_A, found;
+	int i;
+
+	for (i = LEVELS == 3; i < path->depth; i++) {
+		if (!in_pool(path->at[i]))
+			continue;
+		found = get_entry(path->at[i]);
+		if ((found ^ path->entry[i]) & ~may_change)
+			fail(FAILURE_BITS, 0, found, path->entry[i], path->at[i]);
+		if (!has_flag(TORTURE_EXACT) || !(found & BIT_P))
+			note_entry(path->at[i], found);
+		else if (!(path->entry[i] & BIT_A))
+			set_entry(path->at[i], found | BIT_A);
+	}
+}
+
+static void check_value(const struct walk *path, word gva, unsigned int kind, word value)
+{
+	const struct probe *probe = &probes[0];
+	word found, mask = ~(word)0;
+
+	if (path->gpa >= PROGRAM_END) {
+		torture->holes++;
+		if (probe->value != HOLE_VALUE(path->gpa))
+			fail(FAILURE_VALUE, gva, probe->value, HOLE_VALUE(path->gpa), path->gpa);
+		return;
+	}
+	/* What is below changes while the program runs. */
+	if (path->gpa < PROGRAM_TABLES)
+		return;
+	found = *(volatile word *)(word)path->gpa;
+	if (has_flag(TORTURE_SECOND) && in_pool(path->gpa))
+		mask = ~(word)BITS_SHARED;
+	if (!is_write(kind))
+		value = probe->value;
+	if ((kind & 3) != ACCESS_FETCH && ((value ^ found) & mask))
+		fail(FAILURE_VALUE, gva, value, found, path->gpa);
+}
+
+/* A table is written through a mapping of it: the model follows. */
+static void note_table_write(uint32_t gpa, entry_t old)
+{
+	entry_t new = get_entry(gpa);
+
+	note_entry(gpa, new);
+	torture->table_writes++;
+	torture->changes++;
+	if ((old & BIT_P) && ((old ^ new) & ~(entry_t)BITS_SHARED))
+		stale = true;
+	if (old & ~new & (BIT_A | BIT_D))
+		stale = true;
+}
+
+static void count(unsigned int kind)
+{
+	if (is_write(kind))
+		torture->writes++;
+	else if ((kind & 3) == ACCESS_FETCH)
+		torture->fetches++;
+	else
+		torture->reads++;
+}
+
+static void perform(const struct walk *path, word gva, unsigned int kind, word value)
+{
+	const struct probe *probe = &probes[0];
+	bool is_table = is_write(kind) && !path->fault && in_pool(path->gpa);
+	entry_t old = is_table ? get_entry(path->gpa) : 0;
+
+	torture->kind = kind;
+	probe_run(&probes[0], kind, gva, value);
+	if (!!probe->vector != path->fault)
+		fail(FAILURE_FAULT, gva, probe->vector ? probe->error : ~0ULL,
+		     path->fault ? path->error : ~0ULL, path->at[path->depth - 1]);
+	if (path->fault) {
+		torture->faults++;
+		if (probe->error != path->error)
+			fail(FAILURE_FAULT, gva, probe->error, path->error,
+			     path->at[path->depth - 1]);
+		if (probe->cr2 != gva)
+			fail(FAILURE_FAULT, gva, probe->cr2, gva, path->at[path->depth - 1]);
+		settle_faulted(path);
+		return;
+	}
+	count(kind);
+	check_value(path, gva, kind, value);
+	check_bits(path, gva, kind);
+	if (is_table)
+		note_table_write(path->gpa, old);
+}
+
+/*
+ * An access that can do no harm: code is only fetched where it is, writes go to data and to those
+ * entries of tables that may be changed. What may not be done is made a read.
+ */
+static void access(word gva, unsigned int kind)
+{
+	static uint32_t counter;
+	word value = ++counter << 1;
+	struct walk path;
+
+	settle(gva);
+	walk(&path, get_cr3(), gva, kind);
+	if (!path.fault && (kind & 3) == ACCESS_FETCH) {
+		gva = (gva & ~(word)0xfff) | 0x100;
+		walk(&path, get_cr3(), gva, kind);
+		if (!is_data(path.gpa) || path.gpa >= REMOVABLE)
+			return;
+	}
+	if (!path.fault && is_write(kind) && in_pool(path.gpa)) {
+		gva = (gva & ~(word)0xfff) | (random_slot() & 0xfff);
+		walk(&path, get_cr3(), gva, kind);
+		value = random_entry();
+		if (!is_usable(path.gpa))
+			return;
+	} else if (!path.fault && is_write(kind) && !is_data(path.gpa)) {
+		return;
+	}
+	if (!path.fault && path.gpa >= PROGRAM_END && random32() % 4)
+		return;
+	/* Where something is, changes are seen better. */
+	if (!path.fault || random32() % 16 == 0)
+		recent[random32() % RECENT] = gva & ~(word)0x100;
+	perform(&path, gva, kind, value);
+}
+
+static void random_access(void)
+{
+	static const uint8_t kinds[8] = {
+		ACCESS_READ, ACCESS_READ, ACCESS_READ, ACCESS_WRITE, ACCESS_WRITE, ACCESS_WRITE,
+		ACCESS_WRITE, ACCESS_FETCH,
+	};
+	uint32_t r = random32();
+	unsigned int kind = kinds[r % 8];
+
+	kind |= (r & 0x18 ? 0 : ACCESS_USER) | (r & 0x60 ? 0 : ACCESS_AC);
+	access(r & 0x180 ? recent[r / 512 % RECENT] : random_address(), kind);
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+static void change_rights(void)
+{
+	static const entry_t bits[8] = {
+		BIT_W, BIT_U, BIT_NX, BIT_P, BIT_A | BIT_D, BIT_D, BIT_G, BITS_AVL,
+	};
+	uint32_t gpa = random_slot();
+
+	change(gpa, get_entry(gpa) ^ bits[random32() % 8]);
+}
+
+/* What has gone wrong is likelier where many things were done in the same table. */
+static void change_some(void)
+{
+	uint32_t n = 1 + random32() % 3;
+
+	while (n--)
+		change(random_slot(), random_entry());
+}
+
+static void copy_table(void)
+{
+	uint32_t from = random_slot() & ~0xfffU, to = random_slot() & ~0xfffU, i;
+
+	for (i = 0; i < 4096; i += sizeof(entry_t)) {
+		if (is_usable(to + i))
+			change(to + i, get_entry(from + i));
+	}
+}
+
+/* A large page in small ones. */
+static void split(void)
+{
+	uint32_t table = POOL_TABLES + (ROOTS + random32() % (POOL_COUNT - ROOTS)) * 4096, i;
+
+	for (i = 0; i < SLOTS; i++)
+		change(table + i * sizeof(entry_t),
+		       (PROGRAM_DATA + i % 512 * 4096) | BIT_P | BIT_W | BIT_U);
+	change(random_slot(), table | BIT_P | BIT_W | BIT_U);
+}
+
+static void switch_roots(void)
+{
+	uint32_t n = random32() % 8 ? 1 : 2 + random32() % 30;
+
+	while (n--)
+		load_root(roots[random32() % ROOTS]);
+}
+
+static void change_root(void)
+{
+	word root = roots[random32() % ROOTS];
+
+	if (LEVELS != 3)
+		return;
+	set_root_entry(root + (1 + random32() % 3) * sizeof(entry_t),
+		       (POOL_TABLES + random32() % POOL_COUNT * 4096) |
+		       (random32() % 8 ? BIT_P : 0));
+	reload = true;
+	stale = true;
+}
+
+static void toggle(void)
+{
+	switch (random32() % 4) {
+	case 0:
+		set_cr0(get_cr0() ^ CR0_WP);
+		break;
+	case 1:
+		toggle_cr4(CR4_PGE);
+		break;
+	case 2:
+		toggle_cr4(has_flag(TORTURE_SMEP) ? CR4_SMEP : 0);
+		break;
+	case 3:
+		toggle_cr4(has_flag(TORTURE_SMAP) ? CR4_SMAP : 0);
+	}
+}
+
+static void ask_launcher(void)
+{
+	uint32_t gpa = random_slot();
+	entry_t entry = random_entry(), old = get_entry(gpa);
+
+	if (!has_flag(TORTURE_WRITES))
+		return;
+	torture->write_gpa = gpa;
+	torture->write_entry = entry;
+	torture->written = 0;
+	report(REPORT_WRITE);
+	if (!torture->written)
+		return;
+	note_entry(gpa, entry);
+	torture->changes++;
+	if (old & BIT_P)
+		stale = true;
+}
+
+static void step(void)
+{
+	uint32_t n = 1 + random32() % 5;
+
+	switch (random32() % 64) {
+	case 0 ... 13:
+		change_some();
+		break;
+	case 14 ... 15:
+		change(random_slot(), 0);
+		break;
+	case 16 ... 23:
+		change_rights();
+		break;
+	case 24 ... 26:
+		switch_roots();
+		break;
+	case 27 ... 28:
+		toggle();
+		break;
+	case 29:
+		change_root();
+		break;
+	case 30:
+		if (random32() % 4 == 0)
+			random32() % 2 ? split() : copy_table();
+		break;
+	case 31:
+		ask_launcher();
+		break;
+	case 32:
+		shoot_down();
+		break;
+	case 33:
+		access(REMOVABLE + random32() % 16 * 4096 + 8, ACCESS_READ);
+		access(REMOVABLE + random32() % 16 * 4096 + 8, ACCESS_WRITE);
+		break;
+	default:
+		while (n--)
+			random_access();
+	}
+}
+
+/* ---- begin and end -------------------------------------------------------------------------- */
+
+void enable_paging(void)
+{
+	if (LEVELS > 2)
+		wrmsr(0xc0000080, LEVELS == 4 ? 0xd00 : 0x800);
+	set_cr3(roots[0]);
+	set_cr4(get_cr4() | CR4_PGE | (LEVELS == 2 ? CR4_PSE : CR4_PAE));
+	set_cr0(get_cr0() | CR0_PG | CR0_WP);
+}
+
+void guest_main(void)
+{
+	random_seed(torture->seed);
+	build_tables();
+	enable_paging();
+	release_second();
+	while (!torture->stop) {
+		step();
+		torture->step++;
+		if (torture->step % 1024 == 0)
+			check_tables();
+		if (torture->step % torture->sync == 0)
+			report(REPORT_SYNC);
+	}
+	check_tables();
+	check_hammer();
+	for (;;)
+		report(REPORT_DONE);
+}
