@@ -40,7 +40,13 @@ static __always_inline bool hull_fast_irq(const struct hull_vcpu *vcpu)
 	return vcpu->lapic && hull_irq_maybe(vcpu->lapic);
 }
 
-#define FAST_PTE_ADDRESS	GENMASK_ULL(51, 12)
+static __always_inline struct hull_walked *hull_walked(struct hull_vcpu *vcpu, u64 linear)
+{
+	return &vcpu->walked[(linear >> PAGE_SHIFT) % HULL_WALKED];
+}
+
+/* Walk the guest's 4-level tables for @linear and remember the way. As hull_fast_translate(). */
+unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear);
 
 /**
  * hull_fast_translate - walk the guest's 4-level tables without faulting or sleeping
@@ -48,30 +54,36 @@ static __always_inline bool hull_fast_irq(const struct hull_vcpu *vcpu)
  * @cr3: of the guest
  * @linear: linear address, of code that was just fetched: permissions are not looked at
  *
+ * A walk is not believed but done again, which is quick, since it is known where the entries are
+ * and what they should be: when none has changed, nor the regions, the result is the same.
+ *
  * Return: user address, or 0, which says nothing: walk the slow way.
  */
 static __always_inline unsigned long hull_fast_translate(struct hull_vcpu *vcpu, u64 cr3,
 							 u64 linear)
 {
-	u64 entry = cr3, offset_mask;
-	unsigned int shift;
-	unsigned long hva;
+	const struct hull_region_table *table = rcu_dereference_sched(vcpu->vm->regions);
+	const struct hull_walked *walked = hull_walked(vcpu, linear);
+	u64 entry[4];
 
-	for (shift = 39; ; shift -= 9) {
-		hva = hull_fast_hva(vcpu,
-				    (entry & FAST_PTE_ADDRESS) | ((linear >> shift) & 511) * 8);
-		if (unlikely(!hva) || unlikely(!user_read_access_begin((void __user *)hva, 8)))
-			return 0;
-		unsafe_get_user(entry, (u64 __user *)hva, fault);
-		user_read_access_end();
-		if (unlikely(!(entry & _PAGE_PRESENT)))
-			return 0;
-		if (shift == 12 || (shift <= 30 && (entry & _PAGE_PSE)))
-			break;
-	}
-	offset_mask = (1ULL << shift) - 1;
-	return hull_fast_hva(vcpu,
-			     (entry & FAST_PTE_ADDRESS & ~offset_mask) | (linear & offset_mask));
+	/* Or the compiler works out the address again for each field. */
+	OPTIMIZER_HIDE_VAR(walked);
+	if (unlikely(walked->cr3 != cr3 || walked->page != linear >> PAGE_SHIFT ||
+		     walked->generation != table->generation))
+		goto walk;
+	/* All four were found to be user addresses. */
+	if (unlikely(!user_read_access_begin(walked->where[0], sizeof(entry[0]))))
+		goto walk;
+	unsafe_get_user(entry[0], walked->where[0], fault);
+	unsafe_get_user(entry[1], walked->where[1], fault);
+	unsafe_get_user(entry[2], walked->where[2], fault);
+	unsafe_get_user(entry[3], walked->where[3], fault);
+	user_read_access_end();
+	if (likely(entry[0] == walked->entry[0] && entry[1] == walked->entry[1] &&
+		   entry[2] == walked->entry[2] && entry[3] == walked->entry[3]))
+		return walked->hva + offset_in_page(linear);
+walk:
+	return hull_fast_walk(vcpu, cr3, linear);
 
 fault:
 	user_read_access_end();

@@ -91,6 +91,51 @@ static void store_regs(struct hull_vcpu *vcpu)
 
 /* ---- fetching ------------------------------------------------------------------------------- */
 
+#define FAST_PTE_ADDRESS	GENMASK_ULL(51, 12)
+
+/* Page faults and preemption are disabled. */
+unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear)
+{
+	/* Before anything is looked up: of a table that is replaced meanwhile nothing is kept. */
+	u64 generation = rcu_dereference_sched(vcpu->vm->regions)->generation;
+	struct hull_walked *walked = hull_walked(vcpu, linear);
+	u64 entry = cr3, offset_mask;
+	unsigned int shift, level, i;
+	unsigned long hva;
+
+	walked->generation = 0;
+	for (shift = 39, level = 0; ; shift -= 9, level++) {
+		hva = hull_fast_hva(vcpu,
+				    (entry & FAST_PTE_ADDRESS) | ((linear >> shift) & 511) * 8);
+		if (!hva || !user_read_access_begin((void __user *)hva, 8))
+			return 0;
+		unsafe_get_user(entry, (u64 __user *)hva, fault);
+		user_read_access_end();
+		if (!(entry & _PAGE_PRESENT))
+			return 0;
+		for (i = level; i < ARRAY_SIZE(walked->where); i++) {
+			walked->where[i] = (u64 __user *)hva;
+			walked->entry[i] = entry;
+		}
+		if (shift == 12 || (shift <= 30 && (entry & _PAGE_PSE)))
+			break;
+	}
+	offset_mask = (1ULL << shift) - 1;
+	hva = hull_fast_hva(vcpu, (entry & FAST_PTE_ADDRESS & ~offset_mask) |
+				  (linear & offset_mask & PAGE_MASK));
+	if (!hva)
+		return 0;
+	walked->cr3 = cr3;
+	walked->page = linear >> PAGE_SHIFT;
+	walked->generation = generation;
+	walked->hva = hva;
+	return hva + offset_in_page(linear);
+
+fault:
+	user_read_access_end();
+	return 0;
+}
+
 /* Guest-physical address of @linear; 0, -EFAULT (fault queued by @fault), -ENXIO, -EAGAIN. */
 static int translate(struct hull_vcpu *vcpu, u64 linear, u32 access, gpa_t *gpa,
 		     struct hull_emu_fault *fault)

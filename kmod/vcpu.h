@@ -39,6 +39,27 @@ enum hull_vcpu_mode {
 struct hull_lapic;
 struct hull_cpuid_table;
 
+/* Pages of code whose way is remembered; a page's is at its number modulo this. */
+#define HULL_WALKED	8
+
+/**
+ * struct hull_walked - where the guest's tables map a page, as last found by hull_fast_walk()
+ * @cr3: of the guest
+ * @page: linear address, less the offset
+ * @generation: of the regions that @where and @hva are from; 0: nothing is known
+ * @where: user addresses of the four entries; a walk that ends early repeats its last one
+ * @entry: their values
+ * @hva: user address of the page
+ */
+struct hull_walked {
+	u64 cr3;
+	u64 page;
+	u64 generation;
+	u64 __user *where[4];
+	u64 entry[4];
+	unsigned long hva;
+};
+
 /**
  * struct hull_vcpu - one vCPU
  * @gprs: general registers, RIP, RFLAGS; valid outside the window
@@ -73,6 +94,7 @@ struct hull_vcpu {
 	struct hull_cpuid_table *cpuid;
 	struct hull_mmu_vcpu mmu;
 	struct hull_ring_vcpu ring;	/* own channel, request in flight */
+	struct hull_walked walked[HULL_WALKED];	/* the way to code that exits */
 	struct hull_emu emu;		/* instruction being executed in software */
 	struct hull_emu_regs emu_regs;	/* what it works on */
 	int emu_next;			/* what to return while it is suspended */

@@ -311,4 +311,51 @@ TEST_F_TIMEOUT(traps, prefixed_instructions_have_their_length, 60)
 	}
 }
 
+/* ---- code that is no longer where it was ---------------------------------------------------- */
+
+/*
+ * CPUID is executed at one linear address while the guest, and then the launcher, put other pages
+ * behind it: 2 bytes long above 2 MiB, 3 and 4 bytes above 4 MiB. Who thinks of the old page steps
+ * into the middle of an instruction.
+ */
+#define MOVED		"0x40001000"
+#define MOVED_ENTRY	"0x4000"	/* of the guest's tables */
+#define CALL_IT		"invlpg (%r12); mov $8, %r13d\n"				\
+			"1: xor %eax, %eax; call *%r12; dec %r13d; jnz 1b; hlt\n"
+
+GUEST(moving, 64,
+      "mov $" MOVED ", %r12d\n"
+      "movq $0x200083, " MOVED_ENTRY "\n" CALL_IT
+      "movq $0x400083, " MOVED_ENTRY "\n" CALL_IT
+      CALL_IT);
+
+TEST(length_follows_the_page)
+{
+	static const unsigned char two[] = "\x0f\xa2\xc3", three[] = "\x66\x0f\xa2\xc3",
+				   four[] = "\x66\x66\x0f\xa2\xc3";
+	const size_t size = 8 << 20, half = 4 << 20;
+	struct hull_region regions[2] = {};
+	unsigned char *other;
+	struct guest guest;
+
+	ASSERT_EQ(0, guest_create(&guest, 0, size));
+	ASSERT_EQ(0, guest_start(&guest, 0, GUEST_LONG, GUEST_CODE(moving)));
+	memcpy(guest.memory + (2 << 20) + 0x1000, two, sizeof(two));
+	memcpy(guest.memory + half + 0x1000, three, sizeof(three));
+	EXPECT_EQ(0, guest_expect_halt(&guest, 0));
+	EXPECT_EQ(0, guest_expect_halt(&guest, 0));
+
+	other = mmap(NULL, half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, other);
+	memcpy(other + 0x1000, four, sizeof(four));
+	regions[0].size = regions[1].size = half;
+	regions[0].hva = (__u64)guest.memory;
+	regions[1].gpa = half;
+	regions[1].hva = (__u64)other;
+	ASSERT_EQ(0, hull_set_memory(guest.vm, regions, 2));
+	EXPECT_EQ(0, guest_expect_halt(&guest, 0));
+	guest_destroy(&guest);
+	munmap(other, half);
+}
+
 HULL_TEST_MAIN
