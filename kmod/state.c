@@ -182,21 +182,24 @@ static void get_events(struct hull_vcpu *vcpu, struct hull_events *to)
 	struct saved_continuation *saved = (void *)to->continuation;
 	struct hull_event *event = &vcpu->event;
 
-	to->flags = (event->exception ? HULL_EVENT_EXCEPTION : 0) |
-		    (event->has_error ? HULL_EVENT_EXCEPTION_ERROR : 0) |
-		    (atomic_read(&event->nmi_pending) ? HULL_EVENT_NMI_PENDING : 0) |
-		    (event->nmi_masked ? HULL_EVENT_NMI_MASKED : 0) |
-		    (event->interrupt >= 0 ? HULL_EVENT_INTERRUPT : 0) |
-		    (event->shadow ? HULL_EVENT_SHADOW : 0) |
-		    (test_bit(HULL_STARTUP_INIT, &event->startup) ? HULL_EVENT_INIT : 0) |
-		    (test_bit(HULL_STARTUP_SIPI, &event->startup) ? HULL_EVENT_SIPI : 0) |
-		    (event->soft ? HULL_EVENT_SOFT : 0);
+	/* What was delivered is history: it must not tell two vCPUs apart. */
+	if (event->exception) {
+		to->flags = HULL_EVENT_EXCEPTION |
+			    (event->has_error ? HULL_EVENT_EXCEPTION_ERROR : 0) |
+			    (event->soft ? HULL_EVENT_SOFT : 0);
+		to->exception = event->vector;
+		to->error_code = event->error_code;
+		to->fault_address = event->fault_address;
+	}
+	to->flags |= (atomic_read(&event->nmi_pending) ? HULL_EVENT_NMI_PENDING : 0) |
+		     (event->nmi_masked ? HULL_EVENT_NMI_MASKED : 0) |
+		     (event->interrupt >= 0 ? HULL_EVENT_INTERRUPT : 0) |
+		     (event->shadow ? HULL_EVENT_SHADOW : 0) |
+		     (test_bit(HULL_STARTUP_INIT, &event->startup) ? HULL_EVENT_INIT : 0) |
+		     (test_bit(HULL_STARTUP_SIPI, &event->startup) ? HULL_EVENT_SIPI : 0);
 	to->run_state = vcpu->run_state;
-	to->error_code = event->error_code;
-	to->exception = event->vector;
 	to->interrupt = event->interrupt >= 0 ? event->interrupt : 0;
 	to->sipi_vector = event->sipi_vector;
-	to->fault_address = event->fault_address;
 	if (vcpu->pending.kind == HULL_CONT_NONE)
 		return;
 	saved->pending = vcpu->pending;

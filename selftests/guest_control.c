@@ -530,4 +530,21 @@ TEST_F(control, pushed_flags_have_the_resume_flag)
 	EXPECT_EQ(0, self->trap.rflags & 0x10000);
 }
 
+TEST_F(control, what_was_delivered_leaves_no_trace)
+{
+	struct hull_vcpu_state state = {};
+
+	GPR(RCX) = ~0U;
+	EXPECT_EQ(GP, TRY("\x0f\x32"));				/* rdmsr */
+	if (variant->mode == GUEST_LONG) {
+		GPR(RDI) = NOWHERE;
+		EXPECT_EQ(PF, TRY("\x8b\x07"));
+	}
+	ASSERT_EQ(0, hull_get_state(self->guest.cpu[0].fd, HULL_GROUP_EVENTS, &state));
+	EXPECT_EQ(0, state.events.flags);
+	EXPECT_EQ(0, state.events.exception);
+	EXPECT_EQ(0, state.events.error_code);
+	EXPECT_EQ(0, state.events.fault_address);
+}
+
 HULL_TEST_MAIN
