@@ -143,16 +143,18 @@ static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u
 			       X86_CR0_AM))
 
 /*
- * MOV to CR0 and CR4 in the window. @shadow: the VM has shadow paging, where what selects a paging
- * mode is done outside. True: vcpu->control is written, and the backend changes the same bits.
+ * MOV to CR0 and CR4 in the window. @shadow: the VM has shadow paging. True: vcpu->control is
+ * written, and the backend changes the same bits, where the CPU has the guest's.
  */
 static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value, bool shadow,
 					      u64 *changed)
 {
 	*changed = (value | X86_CR0_ET) ^ vcpu->control.cr0;
-	if (*changed & ~(shadow ? FAST_CR0 & ~(u64)X86_CR0_WP : FAST_CR0))
+	if (*changed & ~FAST_CR0)
 		return false;
 	vcpu->control.cr0 ^= *changed;
+	if (shadow && (*changed & X86_CR0_WP))
+		hull_shadow_set_paging(vcpu);
 	return true;
 }
 

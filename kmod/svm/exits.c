@@ -240,7 +240,15 @@ static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, 
 	case 0:
 		if (!hull_fast_set_cr0(vcpu, value, shadow, &changed))
 			return false;
-		vmcb->save.cr0 ^= changed;
+		if (!shadow) {
+			vmcb->save.cr0 ^= changed;
+			return true;
+		}
+		/* The CPU's WP stays on. */
+		vmcb->save.cr0 ^= changed & ~(u64)X86_CR0_WP;
+		vmcb->save.cr3 = vcpu->mmu.root;
+		svm_intercept_reads(vmcb, INTERCEPT_CR0_READ,
+				    vmcb->save.cr0 != vcpu->control.cr0);
 		return true;
 	case 3:
 		if (!shadow || value >> hull_gpa_bits)

@@ -74,15 +74,6 @@ int svm_cpl(struct hull_vcpu *vcpu)
 
 /* ---- control registers ---------------------------------------------------------------------- */
 
-/* The guest reads what it wrote: if the CPU has something else, reading is intercepted. */
-static void intercept_reads(struct vmcb *vmcb, unsigned int bit, bool differs)
-{
-	if (differs)
-		svm_intercept(vmcb, bit);
-	else
-		svm_pass(vmcb, bit);
-}
-
 static void set_nested_control(struct vmcb *vmcb, const struct hull_control *control)
 {
 	vmcb->save.cr0 = control->cr0 & ~(u64)CR0_CACHE;
@@ -114,7 +105,7 @@ static void set_shadow_control(struct vmcb *vmcb, const struct hull_control *con
 	vmcb->save.efer = control->efer | EFER_NX | EFER_SVME;
 	if (!(control->efer & EFER_LMA))
 		vmcb->save.efer &= ~(u64)EFER_LME;
-	intercept_reads(vmcb, INTERCEPT_CR4_READ, cr4 != control->cr4);
+	svm_intercept_reads(vmcb, INTERCEPT_CR4_READ, cr4 != control->cr4);
 }
 
 void svm_set_control(struct hull_vcpu *vcpu)
@@ -127,7 +118,7 @@ void svm_set_control(struct hull_vcpu *vcpu)
 		set_shadow_control(vmcb, control);
 	else
 		set_nested_control(vmcb, control);
-	intercept_reads(vmcb, INTERCEPT_CR0_READ, vmcb->save.cr0 != control->cr0);
+	svm_intercept_reads(vmcb, INTERCEPT_CR0_READ, vmcb->save.cr0 != control->cr0);
 }
 
 void svm_load_state(struct hull_vcpu *vcpu)

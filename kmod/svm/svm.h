@@ -97,6 +97,15 @@ static inline void svm_pass(struct vmcb *vmcb, unsigned int bit)
 	__clear_bit(bit, (unsigned long *)vmcb->control.intercepts);
 }
 
+/* The guest reads what it wrote: if the CPU has something else, reading is intercepted. */
+static inline void svm_intercept_reads(struct vmcb *vmcb, unsigned int bit, bool differs)
+{
+	if (differs)
+		svm_intercept(vmcb, bit);
+	else
+		svm_pass(vmcb, bit);
+}
+
 /* caps.c */
 int svm_probe(void);
 

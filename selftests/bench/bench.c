@@ -69,6 +69,11 @@ OPERATION(deadline, X2APIC
 	  "mov $0x6e0, %ecx; mov $1, %eax; xor %edx, %edx; wrmsr; nop");
 OPERATION(cr0_wp, "mov %cr0, %rsi; mov %rsi, %rdi; btr $16, %rdi", "mov %rdi, %cr0; mov %rsi, %cr0");
 OPERATION(cr4_pge, "mov %cr4, %rsi; mov %rsi, %rdi; btr $7, %rdi", "mov %rdi, %cr4; mov %rsi, %cr4");
+OPERATION(cr3_load, "mov %cr3, %rsi", "mov %rsi, %cr3");
+OPERATION(cr3_switch, "mov %cr3, %rsi; mov %rsi, %rdi; xor $0x18, %rdi",
+	  "mov %rdi, %cr3; mov %rsi, %cr3");
+OPERATION(invlpg, "mov $0x300000, %ebx", "invlpg (%rbx)");
+OPERATION(guest_fault, "mov $0x100000000, %rbx", "mov (%rbx), %al");
 OPERATION(fresh_page, "mov $0x200000, %ebx", "mov %eax, (%rbx); add $4096, %rbx");
 
 /* The interrupt's handler: EOI and back. */
@@ -78,6 +83,14 @@ asm(".pushsection .rodata\n"
     "handler_end:\n"
     ".popsection\n");
 extern const uint8_t handler[], handler_end[];
+
+/* And that of page faults: step over an instruction of two bytes. */
+asm(".pushsection .rodata\n"
+    "fault_handler: add $8, %rsp; addq $2, (%rsp); iretq\n"
+    "fault_handler_end:\n"
+    ".popsection\n");
+extern const uint8_t fault_handler[], fault_handler_end[];
+#define FAULT_HANDLER	(GPA_HANDLER + 0x100)
 
 #define ROW(name, repeat)	{ #name, op_##name, loop_##name, op_##name##_end, repeat }
 
@@ -92,6 +105,7 @@ static const struct {
 	ROW(doorbell_memory, 1024), ROW(posted, 4096), ROW(pm_timer, 1024), ROW(msr_read, 4096),
 	ROW(msr_write, 1024), ROW(icr_write, 1024), ROW(eoi_write, 1024), ROW(self_ipi, 1024),
 	ROW(sti_hlt, 1024), ROW(deadline, 512), ROW(cr0_wp, 1024), ROW(cr4_pge, 1024),
+	ROW(cr3_load, 1024), ROW(cr3_switch, 1024), ROW(invlpg, 1024), ROW(guest_fault, 1024),
 	ROW(fresh_page, FRESH_PAGES),
 };
 
@@ -111,18 +125,26 @@ void *guest_memory_map(void)
 	return map;
 }
 
+static void set_gate(uint8_t *memory, unsigned int vector, uint16_t gpa)
+{
+	uint16_t *gate = (void *)(memory + GPA_IDT + vector * 16);
+
+	gate[0] = gpa;
+	gate[1] = 8;
+	gate[2] = 0x8e00;
+}
+
 static void fill_memory(uint8_t *memory)
 {
 	uint64_t *gdt = (void *)(memory + GPA_GDT), *tables = (void *)(memory + GPA_TABLES);
-	uint16_t *gate = (void *)(memory + GPA_IDT + VECTOR * 16);
 	int i;
 
 	gdt[1] = 0x00af9b000000ffff;
 	gdt[2] = 0x00cf93000000ffff;
-	gate[0] = GPA_HANDLER;
-	gate[1] = 8;
-	gate[2] = 0x8e00;
+	set_gate(memory, VECTOR, GPA_HANDLER);
+	set_gate(memory, 14, FAULT_HANDLER);
 	memcpy(memory + GPA_HANDLER, handler, handler_end - handler);
+	memcpy(memory + FAULT_HANDLER, fault_handler, fault_handler_end - fault_handler);
 	/* 4 GiB one to one by 2 MiB pages. */
 	tables[0] = (GPA_TABLES + 0x1000) | 3;
 	for (i = 0; i < 4; i++)
