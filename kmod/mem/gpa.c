@@ -168,22 +168,40 @@ fault:
 	return -EFAULT;
 }
 
+static int cmpxchg_by(const struct hull_region_table *table, gpa_t gpa, u64 *old, u64 new,
+		      size_t len)
+{
+	const struct hull_memslot *slot = writable_slot(table, gpa_to_gfn(gpa));
+	u64 left;
+	int err;
+
+	if (!slot)
+		return -ENXIO;
+	err = user_cmpxchg(slot_user(slot, gpa, &left), old, new, len);
+	hull_slot_mark_dirty(slot, gpa_to_gfn(gpa));
+	return err;
+}
+
 int hull_gpa_cmpxchg(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len)
 {
-	const struct hull_memslot *slot;
-	int index, err = -ENXIO;
-	void __user *to;
-	u64 left;
+	int index, err;
 
 	if (!right_mm(vm) || WARN_ON_ONCE(!is_power_of_2(len) || len > 8 || (gpa & (len - 1))))
 		return -EFAULT;
 	index = srcu_read_lock(&vm->srcu);
-	slot = writable_slot(srcu_dereference(vm->regions, &vm->srcu), gpa_to_gfn(gpa));
-	if (slot) {
-		to = slot_user(slot, gpa, &left);
-		err = user_cmpxchg(to, old, new, len);
-		hull_slot_mark_dirty(slot, gpa_to_gfn(gpa));
-	}
+	err = cmpxchg_by(srcu_dereference(vm->regions, &vm->srcu), gpa, old, new, len);
 	srcu_read_unlock(&vm->srcu, index);
+	return err;
+}
+
+int hull_gpa_cmpxchg_atomic(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len)
+{
+	int err;
+
+	rcu_read_lock();
+	pagefault_disable();
+	err = cmpxchg_by(rcu_dereference(vm->regions), gpa, old, new, len);
+	pagefault_enable();
+	rcu_read_unlock();
 	return err;
 }

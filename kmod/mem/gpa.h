@@ -23,11 +23,12 @@ int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len);
 int hull_gpa_read_atomic(struct hull_vm *vm, gpa_t gpa, void *to, size_t len);
 
 /*
- * Compare and exchange 1, 2, 4 or 8 naturally aligned bytes in guest memory (A/D bits, LOCK). May
- * sleep.
+ * Compare and exchange 1, 2, 4 or 8 naturally aligned bytes in guest memory: A/D bits, of which
+ * shadow pages need not be told. May sleep; the other one not, as above.
  * Returns 0 and the value found in *@old, or as above.
  */
 int hull_gpa_cmpxchg(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len);
+int hull_gpa_cmpxchg_atomic(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len);
 
 /* Mark the page of @gfn written, after it was. RCU or srcu read side, or interrupts off. */
 void hull_mark_dirty(struct hull_vm *vm, gfn_t gfn);

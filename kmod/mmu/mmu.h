@@ -160,6 +160,14 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk);
 
 /*
+ * hull_shadow_fault_fast - the same in the window, when nothing must be waited for
+ * @ac: RFLAGS.AC
+ * MAPPED, GUEST; -EAGAIN: it must be handled outside.
+ */
+int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
+			   struct hull_walk *walk);
+
+/*
  * hull_shadow_prepare - before a window: takes HULL_REQ_ROOT, builds the root when there is none.
  * The vCPU thread, outside the window; sleeps. 0, -ENOMEM, -EINTR.
  */
@@ -274,5 +282,8 @@ void hull_check_failed(struct hull_vm *vm, const char *what, u64 a, u64 b);
  */
 int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
 	      bool set_bits, struct hull_walk *walk);
+/* The same for the window, setting bits: -EAGAIN: it must be tried outside. */
+int hull_walk_atomic(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
+		     struct hull_walk *walk);
 
 #endif

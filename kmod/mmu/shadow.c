@@ -465,22 +465,39 @@ static void count_repeats(struct hull_vcpu *vcpu)
 	mmu->fault_rip = vcpu->gprs.rip;
 }
 
-int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk)
+static u32 access_of(u32 error_code)
 {
-	struct hull_vm *vm = vcpu->vm;
-	struct hull_paging paging;
+	return (error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0) |
+	       (error_code & X86_PF_USER ? HULL_ACCESS_USER : 0) |
+	       (error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
+}
+
+/* Enter what the walk found, if its frame is mapped as the access needs it. */
+static bool map_walked(struct hull_vcpu *vcpu, gva_t gva, u32 error_code,
+		       const struct hull_walk *walk)
+{
 	struct fault fault = {
 		.vcpu = vcpu, .gva = gva, .walk = walk, .role = root_role(vcpu),
 		.leaf.write = error_code & X86_PF_WRITE, .leaf.user = error_code & X86_PF_USER,
 	};
-	u32 access = 0;
+	struct hull_mmu *mmu = &vcpu->vm->mmu;
+	bool entered;
+
+	set_rights(&fault);
+	spin_lock(&mmu->lock);
+	entered = find_backing(&fault) && enter(&fault);
+	spin_unlock(&mmu->lock);
+	return entered;
+}
+
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk)
+{
+	const u32 access = access_of(error_code);
+	struct hull_paging paging;
 	int ret;
 
-	access |= error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0;
-	access |= error_code & X86_PF_USER ? HULL_ACCESS_USER : 0;
-	access |= error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0;
 	hull_vcpu_paging(vcpu, &paging);
-	ret = hull_walk(vm, &paging, gva, access, true, walk);
+	ret = hull_walk(vcpu->vm, &paging, gva, access, true, walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : ret == -EAGAIN ? HULL_FAULT_MAPPED : ret;
 	ret = hull_mmu_fault(vcpu, walk->gpa, access);
@@ -490,13 +507,29 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct 
 	if (ret)
 		return ret;
 	count_repeats(vcpu);
-	set_rights(&fault);
-	spin_lock(&vm->mmu.lock);
-	if (find_backing(&fault))
-		enter(&fault);
-	spin_unlock(&vm->mmu.lock);
-	flush_freed(vm);
+	/* If it was not entered, something has changed meanwhile: the guest tries again. */
+	map_walked(vcpu, gva, error_code, walk);
+	flush_freed(vcpu->vm);
 	return HULL_FAULT_MAPPED;
+}
+
+int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
+			   struct hull_walk *walk)
+{
+	const struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
+	struct hull_paging paging;
+	int ret;
+
+	/* Pages are allocated outside, and those reclaimed for them freed there. */
+	if (vcpu->mmu.nr_shadows < HULL_SHADOW_CACHE || !vcpu->mmu.root ||
+	    READ_ONCE(pool->pages) + HULL_SHADOW_CACHE > pool->cap)
+		return -EAGAIN;
+	hull_vcpu_paging(vcpu, &paging);
+	paging.ac = ac;
+	ret = hull_walk_atomic(vcpu->vm, &paging, gva, access_of(error_code), walk);
+	if (ret)
+		return ret == -EFAULT ? HULL_FAULT_GUEST : -EAGAIN;
+	return map_walked(vcpu, gva, error_code, walk) ? HULL_FAULT_MAPPED : -EAGAIN;
 }
 
 struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned int *i)

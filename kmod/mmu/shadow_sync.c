@@ -102,7 +102,7 @@ static void drop_guest_entry(struct hull_shadow *page, unsigned int i)
 
 /* ---- entering what faults would ask for next ------------------------------------------------- */
 
-/* A last-level entry has reserved bits set. */
+/* An entry of a last level or one that is no leaf has reserved bits set. */
 static bool is_reserved(const struct hull_shadow *page, u64 entry)
 {
 	u64 reserved = hull_gpa_bits < 52 ? GENMASK_ULL(51, hull_gpa_bits) : 0;
@@ -116,18 +116,13 @@ static bool is_reserved(const struct hull_shadow *page, u64 entry)
 	return entry & reserved;
 }
 
-/*
- * The guest has used the page and will again: enter it, where its frame is mapped. A page that was
- * not used must fault first, so that its accessed bit is set.
- */
-static void enter_ahead(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
+/* The guest has used the page and will again: enter it, where its frame is mapped. */
+static void enter_leaf(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
 {
 	struct hull_shadow_leaf leaf = { };
 	int level;
 	u64 *tdp;
 
-	if (!(entry & _PAGE_PRESENT) || !(entry & _PAGE_ACCESSED) || is_reserved(page, entry))
-		return;
 	leaf.gfn = (entry & HULL_SPTE_ADDRESS) >> PAGE_SHIFT;
 	leaf.rights = page->role.rights & hull_shadow_rights(page->role, entry);
 	if (!(entry & _PAGE_DIRTY))
@@ -137,6 +132,38 @@ static void enter_ahead(struct hull_vm *vm, struct hull_shadow *page, unsigned i
 		return;
 	hull_shadow_set_leaf(page, i,
 			     hull_shadow_encode(vm, page, 1, &leaf, READ_ONCE(*tdp), level), tdp);
+}
+
+/*
+ * A table of the guest's that is shadowed already, as those of its kernel are in each new address
+ * space. One that is out of sync would have to be compared first: it waits for a fault.
+ */
+static void enter_table(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
+{
+	union hull_role role = page->role;
+	struct hull_shadow *child;
+
+	if ((entry & _PAGE_PSE) || role.mode != HULL_SHADOW_LONG)
+		return;
+	role.level--;
+	role.rights &= hull_shadow_rights(role, entry);
+	child = hull_shadow_find(&vm->mmu, (entry & HULL_SPTE_ADDRESS) >> PAGE_SHIFT, role);
+	if (child && child->state == HULL_SHADOW_SYNCED)
+		hull_shadow_link(page, i, child);
+}
+
+/*
+ * An entry that is new to the page. One that was not used must fault first, so that its accessed
+ * bit is set.
+ */
+static void enter_ahead(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
+{
+	if (!(entry & _PAGE_PRESENT) || !(entry & _PAGE_ACCESSED) || is_reserved(page, entry))
+		return;
+	if (page->role.level == 1)
+		enter_leaf(vm, page, i, entry);
+	else
+		enter_table(vm, page, i, entry);
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */
@@ -149,10 +176,10 @@ static void note_entry(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 	page->table.copy[i] = now;
 	if (is_same(old, now))
 		return;
-	if (!hull_mutate_lost_sync)
-		drop_guest_entry(page, i);
-	if (page->role.level == 1)
-		enter_ahead(vm, page, i, now);
+	if (hull_mutate_lost_sync)
+		return;
+	drop_guest_entry(page, i);
+	enter_ahead(vm, page, i, now);
 }
 
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Binds the walker (walk.c) to the memory of a VM. No locks of its own; sleeps.
+ * Binds the walker (walk.c) to the memory of a VM: once for where the kernel may sleep, once for the
+ * window. No locks of its own.
  */
 #include <linux/errno.h>
 
@@ -35,4 +36,26 @@ int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u
 	};
 
 	return hull_walk_tables(&memory, paging, gva, access, set_bits, walk);
+}
+
+static int read_entry_atomic(void *context, u64 gpa, u64 *entry, size_t len)
+{
+	return table_errno(hull_gpa_read_atomic(context, gpa, entry, len));
+}
+
+static int exchange_entry_atomic(void *context, u64 gpa, u64 *old, u64 new, size_t len)
+{
+	return table_errno(hull_gpa_cmpxchg_atomic(context, gpa, old, new, len));
+}
+
+int hull_walk_atomic(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
+		     struct hull_walk *walk)
+{
+	const struct hull_walk_memory memory = {
+		.read = read_entry_atomic,
+		.exchange = exchange_entry_atomic,
+		.context = vm,
+	};
+
+	return hull_walk_tables(&memory, paging, gva, access, true, walk);
 }
