@@ -181,6 +181,25 @@ static __always_inline void hull_fast_invlpg(struct hull_vcpu *vcpu, u64 linear)
 		hull_shadow_invlpg(vcpu, linear);
 }
 
+/* A #PF with shadow paging. True: entered, or handed to the guest whose fault it is. */
+static __always_inline bool hull_fast_page_fault(struct hull_vcpu *vcpu, u64 gva, u32 error_code,
+						 u64 rflags)
+{
+	struct hull_walk walk;
+
+	switch (hull_shadow_fault_fast(vcpu, gva, error_code, rflags & X86_EFLAGS_AC, &walk)) {
+	case HULL_FAULT_MAPPED:
+		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
+		return true;
+	case HULL_FAULT_GUEST:
+		hull_count(vcpu, HULL_STAT_EXCEPTION);
+		hull_inject_page_fault(vcpu, gva, walk.error_code);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /*
  * A port access without strings. True: done, @value holds what was read. In the window or outside.
  */

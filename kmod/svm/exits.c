@@ -363,12 +363,17 @@ static int memory_fault(struct svm_vcpu *svm, struct vmcb *vmcb)
 	return LEAVE;
 }
 
-/* Shadow paging: whether it is the guest's own is found out outside, as is what it counts as. */
-static __always_inline int page_fault(struct svm_vcpu *svm, struct vmcb *vmcb)
+/* Shadow paging: what it counts as is found out with whose fault it is. */
+static __always_inline int page_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+				      struct vmcb *vmcb)
 {
-	svm->exit->kind = HULL_X_PAGE_FAULT;
-	svm->exit->gva = vmcb->control.exit_info_2;
-	svm->exit->error_code = vmcb->control.exit_info_1;
+	struct hull_exit *exit = svm->exit;
+
+	exit->kind = HULL_X_PAGE_FAULT;
+	exit->gva = vmcb->control.exit_info_2;
+	exit->error_code = vmcb->control.exit_info_1;
+	if (hull_fast_page_fault(vcpu, exit->gva, exit->error_code, vmcb->save.rflags))
+		return AGAIN;
 	return LEAVE;
 }
 
@@ -470,7 +475,7 @@ static __always_inline int paging_exit(struct hull_vcpu *vcpu, struct svm_vcpu *
 				       struct vmcb *vmcb, u32 code)
 {
 	if (code != SVM_EXIT_INVLPG)
-		return page_fault(svm, vmcb);
+		return page_fault(vcpu, svm, vmcb);
 	hull_count(vcpu, HULL_STAT_INVALIDATE);
 	return fast_invlpg(vcpu, svm, vmcb);
 }
