@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 #include <asm/msr-index.h>
 #include <asm/pgtable_types.h>
+#include <asm/trap_pf.h>
 
 #include "cpuid.h"
 #include "irqchip/irqchip.h"
@@ -183,11 +184,13 @@ static __always_inline void hull_fast_invlpg(struct hull_vcpu *vcpu, u64 linear)
 
 /* A #PF with shadow paging. True: entered, or handed to the guest whose fault it is. */
 static __always_inline bool hull_fast_page_fault(struct hull_vcpu *vcpu, u64 gva, u32 error_code,
-						 u64 rflags)
+						 u64 rflags, u8 cpl)
 {
+	bool explicit = cpl < 3 || (error_code & X86_PF_USER);
 	struct hull_walk walk;
 
-	switch (hull_shadow_fault_fast(vcpu, gva, error_code, rflags & X86_EFLAGS_AC, &walk)) {
+	switch (hull_shadow_fault_fast(vcpu, gva, error_code,
+				       explicit && (rflags & X86_EFLAGS_AC), &walk)) {
 	case HULL_FAULT_MAPPED:
 		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
 		return true;

@@ -30,8 +30,7 @@ struct hull_shadow;
  * @unsync: pages of guest tables that the guest may write
  * @pages: shadow pages in @lru
  * @cap: reclaim beyond so many
- * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed);
- *          the pointer is constant
+ * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed)
  * @shrinker: gives pages back when the host is short of memory
  */
 struct hull_shadow_pool {
@@ -161,7 +160,7 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct 
 
 /*
  * hull_shadow_fault_fast - the same in the window, when nothing must be waited for
- * @ac: RFLAGS.AC
+ * @ac: RFLAGS.AC, of an explicit access
  * MAPPED, GUEST; -EAGAIN: it must be handled outside.
  */
 int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <asm/trap_pf.h>
 
+#include "../backend.h"
 #include "../mutate.h"
 #include "../vcpu.h"
 #include "../vm.h"
@@ -113,6 +114,7 @@ static union hull_role root_role(const struct hull_vcpu *vcpu)
 	if (!(control->cr0 & X86_CR0_WP) && !hull_mutate_wrong_role) {
 		role.control |= HULL_ROLE_NO_WP;
 		role.control |= control->cr4 & X86_CR4_SMEP ? HULL_ROLE_SMEP : 0;
+		role.control |= control->cr4 & X86_CR4_SMAP ? HULL_ROLE_SMAP : 0;
 	}
 	if (!(control->cr4 & X86_CR4_PAE)) {
 		role.mode = HULL_SHADOW_32BIT;
@@ -148,16 +150,18 @@ static void set_root(struct hull_vcpu *vcpu, unsigned int slot, struct hull_shad
 	WRITE_ONCE(mmu->pae[slot], __pa(page->table.entries) | _PAGE_PRESENT);
 }
 
-/* Found or new; in both cases it agrees with the guest's table as it is now. */
+/* Found or new; in both cases all below agrees with the guest's tables as they are now. */
 static struct hull_shadow *get_shadow(struct hull_vcpu *vcpu, gfn_t gfn, union hull_role role)
 {
 	struct hull_shadow *page = hull_shadow_find(&vcpu->vm->mmu, gfn, role);
 
-	if (!page)
-		page = hull_shadow_create(vcpu, gfn, role);
-	else
+	if (page) {
 		list_move(&page->lru, &vcpu->vm->mmu.pool.lru);
-	if (!hull_shadow_is_direct(page) && page->state != HULL_SHADOW_SYNCED)
+		hull_shadow_refresh_below(vcpu->vm, page);
+		return page;
+	}
+	page = hull_shadow_create(vcpu, gfn, role);
+	if (!hull_shadow_is_direct(page))
 		hull_shadow_refresh(vcpu->vm, page);
 	return page;
 }
@@ -497,6 +501,9 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct 
 	int ret;
 
 	hull_vcpu_paging(vcpu, &paging);
+	/* User code that makes a supervisor's access does so by way of a descriptor table. */
+	if (hull_backend->cpl(vcpu) == 3 && !(error_code & X86_PF_USER))
+		paging.ac = false;
 	ret = hull_walk(vcpu->vm, &paging, gva, access, true, walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : ret == -EAGAIN ? HULL_FAULT_MAPPED : ret;

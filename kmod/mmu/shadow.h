@@ -6,15 +6,14 @@
  * one role. Its entries are like those of a TLB: each says what the guest's entry said when it was
  * looked at, of which the page keeps a copy. Two states:
  *
- *	out of sync	the guest may write its table. Entries that no longer agree are found when the
- *			guest invalidates translations: hull_shadow_refresh().
- *	in sync		the table is write-protected, so that all entries agree. A write makes it out
- *			of sync.
+ * - out of sync: the guest may write its table. Entries that no longer agree are found when the
+ *   guest invalidates translations: hull_shadow_refresh().
+ * - in sync: the table is write-protected, so that all entries agree. A write makes it out of sync.
  *
- * The tables of two-dimensional paging exist here too, though no hardware walks them: they say which
- * page backs a frame and with what rights, and each of their leaves heads a chain of the shadow
- * entries derived from it. So what takes a leaf away or write-protects it (fault.c, the notifier,
- * regions, dirty logging) does the same to its shadows, and need not know of them.
+ * The tables of two-dimensional paging exist here too, though no hardware walks them: they say
+ * which page backs a frame and with what rights, and each of their leaves heads a chain of the
+ * shadow entries derived from it. So what takes a leaf away or write-protects it (fault.c, the
+ * notifier, regions, dirty logging) does the same to its shadows, and need not know of them.
  */
 #ifndef HULL_MMU_SHADOW_H
 #define HULL_MMU_SHADOW_H
@@ -53,6 +52,7 @@ enum hull_shadow_mode {
 #define HULL_ROLE_SMEP		BIT(1)	/* CR4.SMEP, told apart only while CR0.WP is clear */
 #define HULL_ROLE_NX		BIT(2)	/* EFER.NXE */
 #define HULL_ROLE_PSE		BIT(3)	/* CR4.PSE, in 32-bit mode */
+#define HULL_ROLE_SMAP		BIT(4)	/* CR4.SMAP, told apart only while CR0.WP is clear */
 
 /**
  * union hull_role - what, besides the guest's table, decides what a shadow page says
@@ -199,6 +199,8 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 
 /* Look at the guest's table again. False: nothing had changed. */
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
+/* The same for it and all pages below: before it is linked anywhere. */
+void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top);
 /* The guest's table says what the copy says, or cannot be read. */
 bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);
 /*

@@ -100,6 +100,38 @@ static void drop_guest_entry(struct hull_shadow *page, unsigned int i)
 		hull_shadow_drop(page, at);
 }
 
+/* ---- what is below a page ------------------------------------------------------------------- */
+
+/* Is the page one of @tops, or below? At most as deep as the tables. */
+static bool is_below(const struct hull_shadow *page, struct hull_shadow *const *tops,
+		     unsigned int count)
+{
+	const struct hlist_node *node;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (tops[i] == page)
+			return true;
+	}
+	if (page->nr_parents > MANY_PARENTS)
+		return true;
+	hlist_for_each(node, &page->parents) {
+		if (is_below(hull_shadow_of_node(node, &i), tops, count))
+			return true;
+	}
+	return false;
+}
+
+void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top)
+{
+	struct hull_shadow *page;
+
+	list_for_each_entry(page, &vm->mmu.pool.unsync, unsync) {
+		if (is_below(page, &top, 1))
+			hull_shadow_refresh(vm, page);
+	}
+}
+
 /* ---- entering what faults would ask for next ------------------------------------------------- */
 
 /* An entry of a last level or one that is no leaf has reserved bits set. */
@@ -136,7 +168,7 @@ static void enter_leaf(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 
 /*
  * A table of the guest's that is shadowed already, as those of its kernel are in each new address
- * space. One that is out of sync would have to be compared first: it waits for a fault.
+ * space. Recursion, by way of tables below, is as deep as the tables.
  */
 static void enter_table(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)
 {
@@ -148,8 +180,10 @@ static void enter_table(struct hull_vm *vm, struct hull_shadow *page, unsigned i
 	role.level--;
 	role.rights &= hull_shadow_rights(role, entry);
 	child = hull_shadow_find(&vm->mmu, (entry & HULL_SPTE_ADDRESS) >> PAGE_SHIFT, role);
-	if (child && child->state == HULL_SHADOW_SYNCED)
-		hull_shadow_link(page, i, child);
+	if (!child)
+		return;
+	hull_shadow_refresh_below(vm, child);
+	hull_shadow_link(page, i, child);
 }
 
 /*
@@ -260,27 +294,6 @@ bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 
 /* ---- invalidations -------------------------------------------------------------------------- */
 
-/* Is the page below the vCPU's root? At most as deep as the tables. */
-static bool is_reached(const struct hull_mmu_vcpu *mmu, const struct hull_shadow *page)
-{
-	const struct hlist_node *node;
-	unsigned int i;
-
-	if (page->roots) {
-		for (i = 0; i < HULL_SHADOW_ROOTS; i++) {
-			if (mmu->roots[i] == page)
-				return true;
-		}
-	}
-	if (page->nr_parents > MANY_PARENTS)
-		return true;
-	hlist_for_each(node, &page->parents) {
-		if (is_reached(mmu, hull_shadow_of_node(node, &i)))
-			return true;
-	}
-	return false;
-}
-
 bool hull_shadow_sync(struct hull_vcpu *vcpu)
 {
 	struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
@@ -288,7 +301,7 @@ bool hull_shadow_sync(struct hull_vcpu *vcpu)
 	bool settle = false;
 
 	list_for_each_entry(page, &pool->unsync, unsync) {
-		if (!is_reached(&vcpu->mmu, page))
+		if (!is_below(page, vcpu->mmu.roots, HULL_SHADOW_ROOTS))
 			continue;
 		if (hull_shadow_refresh(vcpu->vm, page))
 			page->quiet = 0;

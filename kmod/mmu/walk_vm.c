@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Binds the walker (walk.c) to the memory of a VM: once for where the kernel may sleep, once for the
- * window. No locks of its own.
+ * Binds the walker (walk.c) to the memory of a VM: once for where the kernel may sleep, once for
+ * the window. No locks of its own.
  */
 #include <linux/errno.h>
 

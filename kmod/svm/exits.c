@@ -372,7 +372,8 @@ static __always_inline int page_fault(struct hull_vcpu *vcpu, struct svm_vcpu *s
 	exit->kind = HULL_X_PAGE_FAULT;
 	exit->gva = vmcb->control.exit_info_2;
 	exit->error_code = vmcb->control.exit_info_1;
-	if (hull_fast_page_fault(vcpu, exit->gva, exit->error_code, vmcb->save.rflags))
+	if (hull_fast_page_fault(vcpu, exit->gva, exit->error_code, vmcb->save.rflags,
+				 vmcb->save.cpl))
 		return AGAIN;
 	return LEAVE;
 }
