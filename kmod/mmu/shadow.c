@@ -198,20 +198,22 @@ static bool select_root(struct hull_vcpu *vcpu)
 }
 
 /*
- * Bring what the root reaches up to date. False: pages are to settle, for which all vCPUs must
- * flush; a lone vCPU does so anyway before it enters.
+ * Let pages settle, for which all vCPUs must flush; a lone vCPU does so anyway before it enters.
+ * False: there are others.
  */
-static bool sync_root(struct hull_vcpu *vcpu)
+static bool settle_alone(struct hull_vm *vm)
 {
-	struct hull_vm *vm = vcpu->vm;
-
-	if (!hull_shadow_sync(vcpu))
-		return true;
 	if (READ_ONCE(vm->nr_vcpus) > 1)
 		return false;
 	hull_shadow_settle(vm);
 	hull_shadow_settled(vm, true);
 	return true;
+}
+
+/* Bring what the root reaches up to date. False: pages are to settle. */
+static bool sync_root(struct hull_vcpu *vcpu)
+{
+	return !hull_shadow_sync(vcpu) || settle_alone(vcpu->vm);
 }
 
 static void switch_root(struct hull_vcpu *vcpu)
@@ -561,9 +563,12 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 void hull_shadow_invlpg(struct hull_vcpu *vcpu, gva_t gva)
 {
 	struct hull_mmu *mmu = &vcpu->vm->mmu;
+	bool ready;
 
 	spin_lock(&mmu->lock);
-	hull_shadow_sync_address(vcpu, gva);
+	ready = !hull_shadow_sync_address(vcpu, gva) || settle_alone(vcpu->vm);
 	spin_unlock(&mmu->lock);
 	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
+	if (!ready)
+		hull_vcpu_set_request(vcpu, HULL_REQ_ROOT);
 }

@@ -208,13 +208,13 @@ bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);
  * takes note of it.
  */
 bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry);
-/* INVLPG: as far as the vCPU's root goes. */
-void hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva);
 /*
- * A new root, or a flush: refresh all pages out of sync that the root reaches. True: some have not
- * changed for a while, and should settle: hull_shadow_settle(), a flush of all vCPUs (of this one
- * before it enters, when it is @alone), hull_shadow_settled().
+ * Invalidations: refresh pages that are out of sync; for INVLPG the entry of @gva and all tables
+ * above the last level, else all that the vCPU's root reaches. True: some have not changed for a
+ * while, and should settle: hull_shadow_settle(), a flush of all vCPUs (of this one before it
+ * enters, when it is @alone), hull_shadow_settled().
  */
+bool hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva);
 bool hull_shadow_sync(struct hull_vcpu *vcpu);
 void hull_shadow_settle(struct hull_vm *vm);
 void hull_shadow_settled(struct hull_vm *vm, bool alone);

@@ -294,21 +294,26 @@ bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 
 /* ---- invalidations -------------------------------------------------------------------------- */
 
+/* Compare, and count how often nothing had changed. True: often enough to settle. */
+static bool look(struct hull_vm *vm, struct hull_shadow *page)
+{
+	if (hull_shadow_refresh(vm, page))
+		page->quiet = 0;
+	else if (page->quiet < QUIET_LOOKS)
+		page->quiet++;
+	else
+		return true;
+	return false;
+}
+
 bool hull_shadow_sync(struct hull_vcpu *vcpu)
 {
-	struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
 	struct hull_shadow *page;
 	bool settle = false;
 
-	list_for_each_entry(page, &pool->unsync, unsync) {
-		if (!is_below(page, vcpu->mmu.roots, HULL_SHADOW_ROOTS))
-			continue;
-		if (hull_shadow_refresh(vcpu->vm, page))
-			page->quiet = 0;
-		else if (page->quiet < QUIET_LOOKS)
-			page->quiet++;
-		else
-			settle = true;
+	list_for_each_entry(page, &vcpu->vm->mmu.pool.unsync, unsync) {
+		if (is_below(page, vcpu->mmu.roots, HULL_SHADOW_ROOTS))
+			settle |= look(vcpu->vm, page);
 	}
 	return settle;
 }
@@ -350,22 +355,25 @@ void hull_shadow_settled(struct hull_vm *vm, bool alone)
 	}
 }
 
-void hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva)
+bool hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva)
 {
 	struct hull_vm *vm = vcpu->vm;
 	struct hull_shadow *page;
+	bool settle = false;
 	unsigned int i;
 	u64 now;
 
 	/* Tables above may be cached by the CPU for any address: INVLPG forgets them all. */
 	list_for_each_entry(page, &vm->mmu.pool.unsync, unsync) {
 		if (page->role.level > 1)
-			hull_shadow_refresh(vm, page);
+			settle |= look(vm, page);
 	}
 	page = hull_shadow_last(vcpu, gva, &i);
-	if (!page || hull_shadow_is_direct(page) || page->state == HULL_SHADOW_SYNCED)
-		return;
+	if (!page || page->role.level > 1 || hull_shadow_is_direct(page) ||
+	    page->state == HULL_SHADOW_SYNCED)
+		return settle;
 	/* What cannot be read is as good as not present. */
 	read_entry(vm, page, i, &now);
 	note_entry(vm, page, i, now);
+	return settle;
 }
