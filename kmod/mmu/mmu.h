@@ -153,7 +153,8 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 /*
  * hull_shadow_fault - the guest touched @gva and its shadow did not allow it.
  * @error_code: the CPU's, of the #PF
- * @walk: result: MMIO: @walk->gpa; GUEST: @walk->error_code
+ * @walk: result: MMIO: @walk->gpa, no memory or a write to be executed in software;
+ *        GUEST: @walk->error_code
  * Context and negative values as hull_mmu_fault(); -ENXIO: a guest table is not in memory.
  */
 int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk);

@@ -478,26 +478,38 @@ static u32 access_of(u32 error_code)
 	       (error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
 }
 
-/* Enter what the walk found, if its frame is mapped as the access needs it. */
-static bool map_walked(struct hull_vcpu *vcpu, gva_t gva, u32 error_code,
-		       const struct hull_walk *walk)
+/*
+ * A write of the supervisor with CR0.WP clear to a page of the user's that only AC allows: if it
+ * were lent, SMAP would not see that AC has gone. The instruction is executed in software instead.
+ */
+static bool is_smap_write(const struct fault *fault)
 {
-	struct fault fault = {
-		.vcpu = vcpu, .gva = gva, .walk = walk, .role = root_role(vcpu),
-		.leaf.write = error_code & X86_PF_WRITE, .leaf.user = error_code & X86_PF_USER,
-	};
-	struct hull_mmu *mmu = &vcpu->vm->mmu;
+	const struct hull_shadow_leaf *leaf = &fault->leaf;
+
+	return leaf->write && !leaf->user && !(leaf->rights & HULL_RIGHT_WRITE) &&
+	       (leaf->rights & HULL_RIGHT_USER) && (fault->role.control & HULL_ROLE_SMAP);
+}
+
+/* Enter what the walk found, if its frame is mapped as the access needs it. */
+static bool map_walked(struct fault *fault)
+{
+	struct hull_mmu *mmu = &fault->vcpu->vm->mmu;
 	bool entered;
 
-	set_rights(&fault);
 	spin_lock(&mmu->lock);
-	entered = find_backing(&fault) && enter(&fault);
+	entered = find_backing(fault) && enter(fault);
 	spin_unlock(&mmu->lock);
 	return entered;
 }
 
+#define SHADOW_FAULT(vcpu_, gva_, error_code_, walk_) {						\
+	.vcpu = (vcpu_), .gva = (gva_), .walk = (walk_), .role = root_role(vcpu_),		\
+	.leaf.write = (error_code_) & X86_PF_WRITE, .leaf.user = (error_code_) & X86_PF_USER,	\
+}
+
 int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk)
 {
+	struct fault fault = SHADOW_FAULT(vcpu, gva, error_code, walk);
 	const u32 access = access_of(error_code);
 	struct hull_paging paging;
 	int ret;
@@ -509,6 +521,9 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct 
 	ret = hull_walk(vcpu->vm, &paging, gva, access, true, walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : ret == -EAGAIN ? HULL_FAULT_MAPPED : ret;
+	set_rights(&fault);
+	if (is_smap_write(&fault))
+		return HULL_FAULT_MMIO;
 	ret = hull_mmu_fault(vcpu, walk->gpa, access);
 	if (ret)
 		return ret;
@@ -517,7 +532,7 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct 
 		return ret;
 	count_repeats(vcpu);
 	/* If it was not entered, something has changed meanwhile: the guest tries again. */
-	map_walked(vcpu, gva, error_code, walk);
+	map_walked(&fault);
 	flush_freed(vcpu->vm);
 	return HULL_FAULT_MAPPED;
 }
@@ -526,6 +541,7 @@ int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bo
 			   struct hull_walk *walk)
 {
 	const struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
+	struct fault fault = SHADOW_FAULT(vcpu, gva, error_code, walk);
 	struct hull_paging paging;
 	int ret;
 
@@ -538,7 +554,10 @@ int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bo
 	ret = hull_walk_atomic(vcpu->vm, &paging, gva, access_of(error_code), walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : -EAGAIN;
-	return map_walked(vcpu, gva, error_code, walk) ? HULL_FAULT_MAPPED : -EAGAIN;
+	set_rights(&fault);
+	if (is_smap_write(&fault))
+		return -EAGAIN;
+	return map_walked(&fault) ? HULL_FAULT_MAPPED : -EAGAIN;
 }
 
 struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned int *i)
