@@ -33,6 +33,7 @@ FIXTURE(torture) {
 	volatile bool stop;
 	volatile bool failed;
 	pthread_t second, disturber;
+	pthread_mutex_t checking;
 	unsigned int disturbances, checks;
 	uint64_t random;
 };
@@ -151,7 +152,9 @@ static void disturb(data *self)
 		break;
 	case 13:
 		if (self->checked) {
+			pthread_mutex_lock(&self->checking);
 			self->failed |= hull_vm_check(self->guest.vm) != 0;
+			pthread_mutex_unlock(&self->checking);
 			self->checks++;
 		}
 		break;
@@ -226,11 +229,14 @@ static void write_entry(data *self)
 
 	if (gpa < POOL_TABLES || gpa >= POOL_END)
 		return;
+	/* Between write and announcement the check mode would complain. */
+	pthread_mutex_lock(&self->checking);
 	memcpy(self->alias + gpa, &shared->write_entry, size);
 	if (!hull_memory_written(self->guest.vm, gpa, size))
 		shared->written = 1;
 	else
 		self->failed = true;
+	pthread_mutex_unlock(&self->checking);
 }
 
 static void complain(const struct torture *shared)
@@ -289,6 +295,7 @@ FIXTURE_SETUP(torture)
 	struct hull_info info;
 	unsigned int seed = number_from("HULL_SEED", now() % 1000000 + 1);
 
+	pthread_mutex_init(&self->checking, NULL);
 	self->program = variant->program;
 	ASSERT_EQ(0, guest_create(&self->guest, 0, PROGRAM_END)) {
 		TH_LOG("cannot create a VM: %s", strerror(errno));

@@ -103,15 +103,17 @@ int hull_gpa_read(struct hull_vm *vm, gpa_t gpa, void *to, size_t len)
 
 int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len)
 {
+	const gfn_t first = gpa_to_gfn(gpa), last = gpa_to_gfn(gpa + len - 1);
 	int index, err;
 
-	if (!right_mm(vm))
-		return -EFAULT;
+	if (!right_mm(vm) || !len)
+		return len ? -EFAULT : 0;
+	/* Before the write for the oracle's sake, which may look meanwhile. */
+	hull_shadow_written(vm, first, last + 1);
 	index = srcu_read_lock(&vm->srcu);
 	err = write_by(srcu_dereference(vm->regions, &vm->srcu), gpa, from, len);
 	srcu_read_unlock(&vm->srcu, index);
-	if (len)
-		hull_shadow_written(vm, gpa_to_gfn(gpa), gpa_to_gfn(gpa + len - 1) + 1);
+	hull_shadow_written(vm, first, last + 1);
 	return err;
 }
 

@@ -76,6 +76,9 @@ void hull_mmu_vcpu_destroy(struct hull_vcpu *vcpu)
 
 gfn_t hull_mmu_unmap(struct hull_vm *vm, gfn_t start, gfn_t end, bool may_break)
 {
+	/* Who unmaps may put something else there. */
+	if (hull_is_shadowed(&vm->mmu))
+		hull_shadow_writing(vm, start, end);
 	return hull_tdp_zap(vm, start, end, may_break);
 }
 

@@ -448,7 +448,7 @@ static bool find_backing(struct fault *fault)
 	if (fault->leaf.write) {
 		if (!hull_spte_writable(READ_ONCE(*fault->tdp)))
 			return false;
-		hull_shadow_writing(fault->vcpu->vm, fault->leaf.gfn);
+		hull_shadow_writing(fault->vcpu->vm, fault->leaf.gfn, fault->leaf.gfn + 1);
 	}
 	fault->level = min(fault->tdp_level, 2);
 	if (fault->walk->levels)

@@ -176,8 +176,8 @@ void hull_shadow_set_state(struct hull_vm *vm, struct hull_shadow *page,
 bool hull_shadow_is_synced(struct hull_mmu *mmu, gfn_t gfn);
 /* Perhaps one of the frames that a 2 MiB page around @gfn covers is? */
 bool hull_shadow_near_synced(struct hull_mmu *mmu, gfn_t gfn);
-/* It is about to be written: out of sync from now on. */
-void hull_shadow_writing(struct hull_vm *vm, gfn_t gfn);
+/* Frames [@start, @end) may change: tables there are out of sync from now on. */
+void hull_shadow_writing(struct hull_vm *vm, gfn_t start, gfn_t end);
 
 /* What tdp.c does to all shadows of a leaf. */
 void hull_shadow_drop_chain(struct hlist_head *chain);
@@ -197,7 +197,7 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 
 /* shadow_sync.c, under mmu->lock; the vCPU's address space is current */
 
-/* Look at the guest's table again. False: nothing had changed. */
+/* Look at the guest's table again. False: it could be read, and nothing had changed. */
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
 /* The same for it and all pages below: before it is linked anywhere. */
 void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top);

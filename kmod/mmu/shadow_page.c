@@ -330,38 +330,39 @@ bool hull_shadow_is_synced(struct hull_mmu *mmu, gfn_t gfn)
 	return false;
 }
 
-void hull_shadow_writing(struct hull_vm *vm, gfn_t gfn)
+static void set_unsync(struct hull_vm *vm, struct hull_shadow *page, gfn_t start, gfn_t end)
+{
+	if (page->gfn >= start && page->gfn < end && page->state != HULL_SHADOW_UNSYNC)
+		hull_shadow_set_state(vm, page, HULL_SHADOW_UNSYNC);
+}
+
+void hull_shadow_writing(struct hull_vm *vm, gfn_t start, gfn_t end)
 {
 	struct hull_mmu *mmu = &vm->mmu;
 	struct hull_shadow *page;
+	gfn_t gfn;
 
 	lockdep_assert_held(&mmu->lock);
-	if (!hull_shadow_near_synced(mmu, gfn))
+	if (end - start > mmu->pool.pages) {
+		list_for_each_entry(page, &mmu->pool.lru, lru)
+			set_unsync(vm, page, start, end);
 		return;
-	hlist_for_each_entry(page, bucket(mmu, gfn), hash) {
-		if (page->gfn == gfn && page->state != HULL_SHADOW_UNSYNC)
-			hull_shadow_set_state(vm, page, HULL_SHADOW_UNSYNC);
+	}
+	for (gfn = start; gfn < end; gfn++) {
+		if (!hull_shadow_near_synced(mmu, gfn))
+			continue;
+		hlist_for_each_entry(page, bucket(mmu, gfn), hash)
+			set_unsync(vm, page, gfn, gfn + 1);
 	}
 }
 
 void hull_shadow_written(struct hull_vm *vm, gfn_t start, gfn_t end)
 {
-	struct hull_mmu *mmu = &vm->mmu;
-	struct hull_shadow *page;
-
-	if (!hull_is_shadowed(mmu))
+	if (!hull_is_shadowed(&vm->mmu))
 		return;
-	spin_lock(&mmu->lock);
-	if (end - start == 1) {
-		hull_shadow_writing(vm, start);
-	} else {
-		list_for_each_entry(page, &mmu->pool.lru, lru) {
-			if (page->gfn >= start && page->gfn < end &&
-			    page->state != HULL_SHADOW_UNSYNC)
-				hull_shadow_set_state(vm, page, HULL_SHADOW_UNSYNC);
-		}
-	}
-	spin_unlock(&mmu->lock);
+	spin_lock(&vm->mmu.lock);
+	hull_shadow_writing(vm, start, end);
+	spin_unlock(&vm->mmu.lock);
 }
 
 /* ---- chains: all shadow entries derived from one leaf ---------------------------------------- */
