@@ -13,7 +13,7 @@
 enum hull_exit_kind {
 	HULL_X_NONE,		/* host interrupt, request, budget: nothing to do */
 	HULL_X_PORT,		/* port: port, size, write, string, rep, value in RAX */
-	HULL_X_MEMORY,		/* nested fault: gpa, access */
+	HULL_X_MEMORY,		/* nested fault: gpa, access; next_rip not 0: a plain MOV */
 	HULL_X_MSR,		/* write: index in RCX */
 	HULL_X_CPUID,
 	HULL_X_HYPERCALL,
@@ -47,14 +47,15 @@ enum hull_exit_kind {
  * @gva: page fault: linear address
  * @access: memory: HULL_ACCESS_*; HULL_ACCESS_WALK
  * @port: port accesses
- * @size: port: bytes
- * @write: port, MSR: a write
+ * @size: port, plain MOV: bytes
+ * @write: port, plain MOV, MSR: a write
+ * @value: port, plain MOV: what is written
  * @string: INS or OUTS
  * @rep: with a REP prefix
  * @delivery: it happened while an event was being delivered, not by the instruction at RIP
  * @vector: exception
  * @error_code: exception, page fault
- * @reg: CR number
+ * @reg: CR number; plain MOV: register that a read goes to
  */
 struct hull_exit {
 	u32 kind;
@@ -63,6 +64,7 @@ struct hull_exit {
 	u64 next_rip;
 	gpa_t gpa;
 	gva_t gva;
+	u64 value;
 	u32 access;
 	u16 port;
 	u8 size;

@@ -55,59 +55,63 @@ static int skip(struct hull_vcpu *vcpu)
 		return err_ < 0 ? err_ : HULL_RESUME;			\
 })
 
-/* ---- ports ---------------------------------------------------------------------------------- */
+/* ---- ports, and plain accesses as such ------------------------------------------------------ */
 
-static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+/* A plain access of the guest, until it is done. */
+static int access(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 space, u64 address,
+		  u8 reg)
 {
-	u32 value = vcpu->gprs.gpr[HULL_GPR_RAX];
+	u64 value = exit->write ? exit->value : 0;
 	struct hull_request request = {
-		.space = HULL_SPACE_PORT, .write = exit->write, .size = exit->size, .count = 1,
-		.address = exit->port, .data = &value,
+		.space = space, .write = exit->write, .size = exit->size, .count = 1,
+		.address = address, .data = &value,
 	};
 	int next;
 
-	if (exit->string)
-		return hull_emulate(vcpu, 0, 0);
-	if (!exit->write)
-		value = 0;
 	next = hull_ring_access(vcpu, &request);
 	if (next) {
 		vcpu->pending = (struct hull_continuation) {
-			.kind = HULL_CONT_PORT, .size = exit->size, .write = exit->write,
-			.next_rip = exit->next_rip,
+			.kind = HULL_CONT_ACCESS, .size = exit->size, .write = exit->write,
+			.reg = reg, .next_rip = exit->next_rip,
 		};
 		return next;
 	}
 	if (!exit->write)
-		hull_port_result(&vcpu->gprs.gpr[HULL_GPR_RAX], exit->size, value);
+		hull_merge_result(&vcpu->gprs.gpr[reg], exit->size, value);
 	hull_skip_to(vcpu, exit->next_rip);
 	return HULL_RESUME;
 }
 
-static int finish_port(struct hull_vcpu *vcpu)
+static int finish_access(struct hull_vcpu *vcpu)
 {
-	u8 size = vcpu->pending.size;
+	const struct hull_continuation *pending = &vcpu->pending;
 	u64 value = 0;
 	int ret;
 
-	ret = vcpu->pending.write ? hull_ring_finish(vcpu, NULL, 0) :
-				    hull_ring_finish(vcpu, &value, size);
+	ret = pending->write ? hull_ring_finish(vcpu, NULL, 0) :
+			       hull_ring_finish(vcpu, &value, pending->size);
 	if (ret)
 		return ret;
-	if (!vcpu->pending.write)
-		hull_port_result(&vcpu->gprs.gpr[HULL_GPR_RAX], size, value);
-	hull_skip_to(vcpu, vcpu->pending.next_rip);
+	if (!pending->write)
+		hull_merge_result(&vcpu->gprs.gpr[pending->reg], pending->size, value);
+	hull_skip_to(vcpu, pending->next_rip);
 	vcpu->pending.kind = HULL_CONT_NONE;
 	return HULL_RESUME;
+}
+
+static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	return exit->string ? hull_emulate(vcpu, 0, 0) :
+			      access(vcpu, exit, HULL_SPACE_PORT, exit->port, HULL_GPR_RAX);
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
 /* What the MMU found, which is not the guest's own fault. */
 static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, int fault,
-			gpa_t gpa, u32 access)
+			gpa_t gpa, u32 mode)
 {
-	trace_hull_fault(vcpu->id, gpa, access, fault);
+	trace_hull_fault(vcpu->id, gpa, mode, fault);
 	if (fault == HULL_FAULT_MAPPED)
 		return HULL_RESUME;
 	if (fault == HULL_FAULT_MMIO || fault == -ENXIO) {
@@ -115,10 +119,13 @@ static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, in
 		 * Code or page tables in a hole, or the stack or tables that an event's delivery
 		 * needs: no instruction makes this access that could be executed.
 		 */
-		if ((access & HULL_ACCESS_FETCH) || exit->delivery || fault == -ENXIO)
+		if ((mode & HULL_ACCESS_FETCH) || exit->delivery || fault == -ENXIO)
 			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],
 					     exit->info[1]);
-		return hull_emulate(vcpu, gpa, access);
+		if (!exit->next_rip)
+			return hull_emulate(vcpu, gpa, mode);
+		hull_count(vcpu, HULL_STAT_MMIO);
+		return access(vcpu, exit, HULL_SPACE_MEMORY, gpa, exit->reg);
 	}
 	if (fault == -EINTR || fault == -ENOMEM)
 		return fault;
@@ -508,8 +515,8 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 int hull_exit_finish(struct hull_vcpu *vcpu)
 {
 	switch (vcpu->pending.kind) {
-	case HULL_CONT_PORT:
-		return finish_port(vcpu);
+	case HULL_CONT_ACCESS:
+		return finish_access(vcpu);
 	case HULL_CONT_HYPERCALL:
 		return finish_hypercall(vcpu);
 	case HULL_CONT_EMULATE:

@@ -11,7 +11,7 @@
 
 enum hull_continuation_kind {
 	HULL_CONT_NONE,
-	HULL_CONT_PORT,		/* plain IN or OUT */
+	HULL_CONT_ACCESS,	/* plain IN, OUT or MOV */
 	HULL_CONT_HYPERCALL,
 	HULL_CONT_EMULATE,	/* vcpu->emu is suspended */
 };
@@ -19,8 +19,9 @@ enum hull_continuation_kind {
 /**
  * struct hull_continuation - an exit that waits for an answer; plain data, part of a snapshot
  * @kind: enum hull_continuation_kind
- * @size: port: bytes
- * @write: port: OUT
+ * @size: access: bytes
+ * @write: access: OUT, or MOV to memory
+ * @reg: access: register that a read goes to
  * @next_rip: RIP when it is done
  * @length: emulation: bytes the answer has
  */
@@ -28,7 +29,8 @@ struct hull_continuation {
 	u32 kind;
 	u8 size;
 	u8 write;
-	u16 reserved;
+	u8 reg;
+	u8 reserved;
 	u32 length;
 	u32 reserved2;
 	u64 next_rip;
@@ -40,15 +42,15 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit);
 /* At the start of HULL_RUN: finish what waits for an answer. enum hull_next or -errno. */
 int hull_exit_finish(struct hull_vcpu *vcpu);
 
-/* IN writes AL, AX or EAX; the latter clears the upper half as any 32-bit result does. */
-static inline void hull_port_result(u64 *rax, u8 size, u32 value)
+/* What is read goes to AL, AX, EAX and so on; a 32-bit result clears the upper half. */
+static inline void hull_merge_result(u64 *gpr, u8 size, u64 value)
 {
 	if (size == 1)
-		*rax = (*rax & ~0xffULL) | (u8)value;
+		*gpr = (*gpr & ~0xffULL) | (u8)value;
 	else if (size == 2)
-		*rax = (*rax & ~0xffffULL) | (u16)value;
+		*gpr = (*gpr & ~0xffffULL) | (u16)value;
 	else
-		*rax = value;
+		*gpr = size == 4 ? (u32)value : value;
 }
 
 /* Step over the current instruction to @rip: ends an interrupt shadow. Outside the window. */
@@ -79,5 +81,17 @@ u64 hull_insn_next_rip(struct hull_vcpu *vcpu);
 int hull_emulate(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 int hull_emulate_finish(struct hull_vcpu *vcpu);
 void hull_emulate_setup(struct hull_vcpu *vcpu);
+
+/* ---- move.c: plain moves to and from a device's memory ------------------------------------- */
+
+/*
+ * hull_fast_move - the guest's access to @exit->gpa, should it be a plain MOV to or from no memory
+ * @cr3: of the guest, which runs 64-bit code
+ * @rip: of the instruction
+ * @exit: @gpa, @access are filled
+ * In the window, with RAX and RSP in vcpu->gprs. True: it is done, RIP is to be @exit->next_rip.
+ * False: @exit->next_rip, if it is not 0 any more, @size, @write, @value and @reg tell what it is.
+ */
+bool hull_fast_move(struct hull_vcpu *vcpu, u64 cr3, u64 rip, struct hull_exit *exit);
 
 #endif

@@ -213,7 +213,8 @@ static int set_continuation(struct hull_vcpu *vcpu, const struct saved_continuat
 	int err;
 
 	if (saved->pending.kind > HULL_CONT_EMULATE || saved->pending.size > 8 ||
-	    saved->pending.write > 1 || saved->pending.reserved || saved->pending.reserved2)
+	    saved->pending.write > 1 || saved->pending.reg > HULL_GPR_R15 ||
+	    saved->pending.reserved || saved->pending.reserved2)
 		return -EINVAL;
 	if ((saved->pending.kind != HULL_CONT_NONE) != saved->request.pending)
 		return -EINVAL;

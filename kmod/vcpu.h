@@ -60,6 +60,33 @@ struct hull_walked {
 	unsigned long hva;
 };
 
+/* Moves to and from devices that are remembered, by their place. */
+#define HULL_MOVES	8
+
+/**
+ * struct hull_move - a MOV that move.c knows
+ * @bytes: of the code
+ * @length: of the instruction; 0: these bytes are none
+ * @size: bytes moved
+ * @write: to memory
+ * @reg: the register, HULL_REG_NONE: @imm is written
+ * @base: @base, @index, @scale, @rip_relative, @disp: its address, as in struct hull_insn
+ * @imm: what is written without a register
+ */
+struct hull_move {
+	u64 bytes[2];
+	u8 length;
+	u8 size;
+	bool write;
+	u8 reg;
+	u8 base;
+	u8 index;
+	u8 scale;
+	bool rip_relative;
+	s64 disp;
+	u64 imm;
+};
+
 /**
  * struct hull_vcpu - one vCPU
  * @gprs: general registers, RIP, RFLAGS; valid outside the window
@@ -95,6 +122,7 @@ struct hull_vcpu {
 	struct hull_mmu_vcpu mmu;
 	struct hull_ring_vcpu ring;	/* own channel, request in flight */
 	struct hull_walked walked[HULL_WALKED];	/* the way to code that exits */
+	struct hull_move moves[HULL_MOVES];	/* how the guest talks to devices */
 	struct hull_emu emu;		/* instruction being executed in software */
 	struct hull_emu_regs emu_regs;	/* what it works on */
 	int emu_next;			/* what to return while it is suspended */

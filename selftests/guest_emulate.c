@@ -88,6 +88,98 @@ TEST_F(emulate, moves)
 	EXPECT_EQ(0x44332211, GPR(R12));
 }
 
+/* Addresses of all forms, RSP as base and as data, and accesses that two pages share. */
+GUEST(addressed, 64,
+      "mov $0x20000000, %ebx\n mov $0x100, %ecx\n mov $0x1234567, %r9d\n mov $0x20001000, %esp\n"
+      "mov %r9d, 8(%rsp)\n mov %esp, 0x20(%rbx)\n mov 4(%rbx), %esp\n mov %rsp, %r8\n"
+      "mov %r9d, (%rbx,%rcx,4)\n mov %r9w, -2(%rbx,%rcx)\n mov %sil, 0x1000(%rbx)\n"
+      /* By RIP: mov %r9d, 0x20000040; movw $0x5aa5, 0x20000050 */
+      ".byte 0x44, 0x89, 0x0d\n .long 0x20000040 - 0x10000 - (1f - guest_addressed)\n1:\n"
+      ".byte 0x66, 0xc7, 0x05\n .long 0x20000050 - 0x10000 - (1f - guest_addressed)\n"
+      ".word 0x5aa5\n1:\n"
+      "mov %r9d, %gs:0x60(%rbx)\n mov %r9d, 0x64(%ebx)\n"
+      "mov $0x1ffffc, %ebp\n movq $-3, (%rbp)\n mov (%rbp), %r10\n"
+      "movq $-5, 0xffc(%rbx)\n mov 0xffc(%rbx), %r11\n hlt");
+
+TEST_F(emulate, moves_of_all_addresses)
+{
+	struct guest *guest = &self->guest;
+
+	RUN(addressed);
+	EXPECT_WRITE(0x1008, 4, 0x1234567);
+	EXPECT_WRITE(0x20, 4, 0x20001000);
+	EXPECT_READ(4, 4, 0x87654321);
+	EXPECT_WRITE(0x400, 4, 0x1234567);
+	EXPECT_WRITE(0xfe, 2, 0x4567);
+	EXPECT_WRITE(0x1000, 1, 0);
+	EXPECT_WRITE(0x40, 4, 0x1234567);
+	EXPECT_WRITE(0x50, 2, 0x5aa5);
+	EXPECT_WRITE(0x60, 4, 0x1234567);
+	EXPECT_WRITE(0x64, 4, 0x1234567);
+	/* Half in memory, half behind its end. */
+	EXPECT_EQ(0, guest_expect_write(guest, 0, MEMORY, GUEST_SIZE, 4, 0xffffffff));
+	EXPECT_EQ(0xfffffffd, *(__u32 *)(guest->memory + GUEST_SIZE - 4));
+	EXPECT_EQ(0, guest_expect_read(guest, 0, MEMORY, GUEST_SIZE, 4, 0x76543210));
+	EXPECT_WRITE(0xffc, 4, 0xfffffffb);
+	EXPECT_WRITE(0x1000, 4, 0xffffffff);
+	EXPECT_READ(0xffc, 4, 0x11111111);
+	EXPECT_READ(0x1000, 4, 0x22222222);
+	EXPECT_HALT();
+	EXPECT_EQ(0x87654321, GPR(R8));
+	EXPECT_EQ(0x76543210fffffffd, GPR(R10));
+	EXPECT_EQ(0x2222222211111111, GPR(R11));
+}
+
+/* The instruction changes, its place does not: what is remembered goes by its bytes. */
+GUEST(changing, 64,
+      "mov $0x20000000, %ebx\n mov $1, %eax\n mov $2, %ecx\n mov $2, %r8d\n"
+      "lea 1f(%rip), %rsi\n"
+      "1: mov %eax, 8(%rbx)\n movb $0x4b, 1(%rsi)\n dec %r8d\n jnz 1b\n"
+      "movb $0x8b, (%rsi)\n movl $1, %r8d\n jmp 1b\n.balign 4\n");
+
+TEST_F(emulate, moves_that_change)
+{
+	struct guest *guest = &self->guest;
+
+	RUN(changing);
+	EXPECT_WRITE(8, 4, 1);
+	EXPECT_WRITE(8, 4, 2);
+	EXPECT_READ(8, 4, 3);
+	EXPECT_READ(8, 4, 4);
+	EXPECT_EQ(3, GPR(RCX));
+}
+
+/* One more step with a device in it traps as any other; what is posted, too. */
+GUEST(stepping, 64,
+      "mov $0x20000000, %ebx\n pushf\n orl $0x100, (%rsp)\n popf\n"
+      "mov %eax, (%rbx)\n nop\n hlt");
+
+TEST_F(emulate, moves_in_single_steps)
+{
+	struct hull_range range = { .space = MEMORY, .delivery = HULL_DELIVER_POSTED, .start = MMIO,
+				    .length = 4, .consumer = -1, .eventfd = -1 };
+	struct guest *guest = &self->guest;
+	struct trap trap;
+	int posted;
+
+	for (posted = 0; posted < 2; posted++) {
+		if (posted)
+			ASSERT_EQ(0, hull_add_range(guest->vm, &range));
+		RUN(stepping);
+		ASSERT_EQ(0, trap_install(guest, 0, GUEST_LONG, 0));
+		ASSERT_EQ(0, guest_clear_events(guest, 0));
+		if (posted) {
+			EXPECT_EQ(GUEST_POSTED, guest_run(guest, 0));
+		} else {
+			EXPECT_WRITE(0, 4, 0);
+		}
+		ASSERT_EQ(0, trap_expect(guest, 0, GUEST_LONG, 1, &trap));
+		/* Behind the MOV. */
+		EXPECT_EQ(0x90, guest->memory[trap.rip]);
+		hull_answer(&guest->cpu[0].own, 0);
+	}
+}
+
 /* ---- read, modify, write -------------------------------------------------------------------- */
 
 GUEST(modify, 64,

@@ -194,7 +194,7 @@ static __always_inline int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *sv
 	if (likely(!(info & SVM_IOIO_STR_MASK)) &&
 	    hull_fast_port(vcpu, info >> 16, size, write, &value)) {
 		if (!write)
-			hull_port_result(&vmcb->save.rax, size, value);
+			hull_merge_result(&vmcb->save.rax, size, value);
 		advance(vcpu, vmcb, vmcb->control.exit_info_2);
 		return AGAIN;
 	}
@@ -204,6 +204,7 @@ static __always_inline int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *sv
 	exit->write = write;
 	exit->string = info & SVM_IOIO_STR_MASK;
 	exit->rep = info & BIT(SVM_IOIO_REP_SHIFT);
+	exit->value = value;
 	exit->next_rip = vmcb->control.exit_info_2;
 	return LEAVE;
 }
@@ -350,17 +351,30 @@ static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *
 /* EXITINFO1 of a nested page fault: a page-fault error code. */
 #define NPF_WRITE	BIT(1)
 #define NPF_FETCH	BIT(4)
+#define NPF_FINAL	BIT_ULL(32)	/* the address of the access itself, not of a table */
 
-static int memory_fault(struct svm_vcpu *svm, struct vmcb *vmcb)
+static int memory_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
 {
-	u64 info = vmcb->control.exit_info_1;
+	u64 info = vmcb->control.exit_info_1, *gpr = vcpu->gprs.gpr;
+	struct vmcb_save_area *save = &vmcb->save;
 	struct hull_exit *exit = svm->exit;
 
 	exit->kind = HULL_X_MEMORY;
 	exit->gpa = vmcb->control.exit_info_2;
 	exit->access = ((info & NPF_WRITE) ? HULL_ACCESS_WRITE : 0) |
 		       ((info & NPF_FETCH) ? HULL_ACCESS_FETCH : 0);
-	return LEAVE;
+	exit->next_rip = 0;
+	if ((info & (NPF_FETCH | NPF_FINAL)) != NPF_FINAL || !is_64bit(save) ||
+	    (vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID))
+		return LEAVE;
+	gpr[HULL_GPR_RAX] = save->rax;
+	gpr[HULL_GPR_RSP] = save->rsp;
+	if (!hull_fast_move(vcpu, save->cr3, save->rip, exit))
+		return LEAVE;
+	save->rax = gpr[HULL_GPR_RAX];
+	save->rsp = gpr[HULL_GPR_RSP];
+	advance(vcpu, vmcb, exit->next_rip);
+	return AGAIN;
 }
 
 /* Shadow paging: what it counts as is found out with whose fault it is. */
@@ -504,7 +518,7 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm
 		return fast_cpuid(vcpu, vmcb, shadow);
 	case SVM_EXIT_NPF:
 		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
-		return memory_fault(svm, vmcb);
+		return memory_fault(vcpu, svm, vmcb);
 	case SVM_EXIT_HLT:
 		hull_count(vcpu, HULL_STAT_HLT);
 		exit->kind = HULL_X_HLT;
@@ -533,7 +547,7 @@ static void describe(struct hull_exit *exit, const struct vmcb *vmcb, u32 code)
 	exit->delivery = vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID;
 	exit->info[0] = vmcb->control.exit_info_1;
 	exit->info[1] = vmcb->control.exit_info_2;
-	if (exit->kind != HULL_X_PORT)
+	if (exit->kind != HULL_X_PORT && exit->kind != HULL_X_MEMORY)
 		exit->next_rip = 0;
 }
 
