@@ -234,6 +234,82 @@ static bool protection_keys(void)
 	       gives(&paging, GVA, HULL_ACCESS_USER | HULL_ACCESS_FETCH, 0, PAGE + 0xabc);
 }
 
+static bool five_levels(void)
+{
+	struct hull_paging paging = long_mode_paging;
+	const uint64_t gva = GVA | 2ULL << 48;
+	bool ok;
+
+	paging.cr4 |= CR4_LA57;
+	paging.cr3 = 0x5000;
+	map_long(P | W | U, PAGE | P | W | U);
+	put64(&memory, 0x5000 + 2 * 8, ROOT | P | W | U);
+	ok = gives(&paging, gva, HULL_ACCESS_USER | HULL_ACCESS_WRITE, 0, PAGE + 0xabc) &&
+	     get64(&memory, 0x5000 + 2 * 8) == (ROOT | P | W | U | A);
+	/* Each of the two upper levels denies, and has no large pages. */
+	put64(&memory, 0x5000 + 2 * 8, ROOT | P | W);
+	ok = ok && gives(&paging, gva, HULL_ACCESS_USER, -EFAULT, 5);
+	put64(&memory, 0x5000 + 2 * 8, ROOT | P | W | U | PS);
+	ok = ok && gives(&paging, gva, 0, -EFAULT, 9);
+	put64(&memory, 0x5000 + 2 * 8, ROOT | P | W | U);
+	put64(&memory, ROOT + 8, DIR3 | P | W | U | PS);
+	return ok && gives(&paging, gva, 0, -EFAULT, 9);
+}
+
+/* Where the entries are and what they became. */
+static bool the_way_is_told(void)
+{
+	struct hull_walk_memory binding = memory_of(&memory);
+	struct hull_walk walk = { 0 };
+
+	map_long(P | W | U, PAGE | P | W | U);
+	if (hull_walk_tables(&binding, &long_mode_paging, GVA, HULL_ACCESS_WRITE, true, &walk))
+		return false;
+	return walk.levels == 4 && walk.level == 1 && walk.entry_gpa[0] == ROOT + 8 &&
+	       walk.entry_gpa[3] == TABLE + 8 && walk.entry[0] == (DIR3 | P | W | U | A) &&
+	       walk.entry[3] == (PAGE | P | W | U | A | D);
+}
+
+/* Every reserved bit of every level of 4-level tables, one at a time; others change nothing. */
+static bool reserved_bits_of_each_level(void)
+{
+	const uint64_t at[4] = { ROOT + 8, DIR3 + 8, DIR2 + 8, TABLE + 8 };
+	int level, bit;
+
+	for (level = 0; level < 4; level++) {
+		for (bit = 7; bit < 63; bit++) {
+			bool reserved = (bit >= 40 && bit < 52) || (bit == 7 && level == 0);
+
+			/* Address bits, and the one that makes it a large page */
+			if ((bit >= 12 && bit < 40) || (bit == 7 && (level == 1 || level == 2)))
+				continue;
+			map_long(P | W | U, PAGE | P | W | U);
+			put64(&memory, at[level], get64(&memory, at[level]) | 1ULL << bit);
+			if (!gives(&long_mode_paging, GVA, HULL_ACCESS_USER,
+				   reserved ? -EFAULT : 0, reserved ? 0xd : PAGE + 0xabc)) {
+				printf("# level %d, bit %d\n", 4 - level, bit);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* What faults sets no bit in what maps the page, and nothing at all when asked not to. */
+static bool faults_leave_bits_alone(void)
+{
+	struct hull_walk_memory binding = memory_of(&memory);
+	struct hull_walk walk;
+	bool ok;
+
+	map_long(P | W | U, PAGE | P | U);
+	ok = gives(&long_mode_paging, GVA, HULL_ACCESS_WRITE, -EFAULT, 3) &&
+	     get64(&memory, TABLE + 8) == (PAGE | P | U);
+	memory.exchanges = 0;
+	ok = ok && !hull_walk_tables(&binding, &long_mode_paging, GVA, 0, false, &walk);
+	return ok && !memory.exchanges && get64(&memory, ROOT + 8) == (DIR3 | P | W | U);
+}
+
 static const struct {
 	bool (*run)(void);
 	const char *name;
@@ -254,6 +330,10 @@ static const struct {
 	{ accessed_and_dirty, "accessed and dirty bits" },
 	{ entry_changes_under_the_walk, "an entry changes under the walk" },
 	{ protection_keys, "protection keys" },
+	{ five_levels, "5-level translation" },
+	{ the_way_is_told, "the entries on the way" },
+	{ reserved_bits_of_each_level, "each reserved bit of each level" },
+	{ faults_leave_bits_alone, "faults leave the leaf's bits alone" },
 };
 
 void run_cases(void)

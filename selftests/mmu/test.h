@@ -51,13 +51,15 @@ uint64_t get64(const struct memory *memory, uint64_t gpa);
 int reference_walk(struct memory *memory, const struct hull_paging *paging, uint64_t gva,
 		   uint32_t access, bool set_bits, struct hull_walk *walk);
 
-#define CASES	16
+#define CASES	20
+#define RIGHTS	3
 #define RANDOMS	6
 
 /* KTAP's counters belong to one file: report through it. */
 void report(bool ok, const char *name);
 
 void run_cases(void);
+void run_rights(void);
 void run_random(uint64_t seed);
 
 #endif
