@@ -11,6 +11,7 @@
 #                      else in the cache
 #   6.1  6.12          the newest of that series, with headers if there are any
 #   6.1-cloud          the same of the cloud flavour (guests only: it has no 9p)
+#   6.1-686  6.1-686-pae  32-bit kernels of the i386 architecture (guests only)
 #   6.1.0-56-amd64     exactly this release
 #   debug  trimmed     built by scripts/lab-kernel
 #
@@ -94,12 +95,30 @@ images_present() {
 	done | sort -V
 }
 
+# The i386 part of the archive, which this machine need not know otherwise: apt with a state of its own.
+I386=(-o APT::Architecture=i386 -o APT::Architectures=i386 -o "Dir::State=$HULL_CACHE/i386"
+	-o "Dir::State::status=$HULL_CACHE/i386/status" -o "Dir::Cache=$HULL_CACHE/i386/cache"
+	-o APT::Sandbox::User=root)
+
+# update_i386: reads the lists of packages if there are none. A suite that fails is no loss as long as
+# another has the package.
+update_i386() {
+	local dir=$HULL_CACHE/i386
+	[ ! -e "$dir/updated" ] || return 0
+	have apt-get || die 1 "there is no apt-get here to fetch i386 packages with"
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	touch "$dir/status"
+	apt-get -q "${I386[@]}" update >"$dir/log" 2>&1 || note "not all lists of i386: $dir/log"
+	touch "$dir/updated"
+}
+
+# images_in_archive SERIES [APT-OPTION...]
 images_in_archive() {
-	apt-cache search --names-only "^linux-image-$1" 2>/dev/null |
+	apt-cache "${@:2}" search --names-only "^linux-image-$1" 2>/dev/null |
 		sed -n 's/^linux-image-\([^ ]*\) .*/\1/p' | sort -V
 }
 
-# A filter: keeps the releases of series $1, flavour $2 (amd64, cloud-amd64).
+# A filter: keeps the releases of series $1, flavour $2 (amd64, cloud-amd64, 686, 686-pae).
 of_series() {
 	local release
 	while read -r release; do
@@ -107,6 +126,8 @@ of_series() {
 		*[-+]rt-* | *-dbg | *-unsigned) ;;
 		"$1".*-cloud-amd64) [ "$2" != cloud-amd64 ] || printf '%s\n' "$release" ;;
 		"$1".*-amd64) [ "$2" != amd64 ] || printf '%s\n' "$release" ;;
+		"$1".*-686-pae) [ "$2" != 686-pae ] || printf '%s\n' "$release" ;;
+		"$1".*-686) [ "$2" != 686 ] || printf '%s\n' "$release" ;;
 		esac
 	done
 }
@@ -115,7 +136,7 @@ of_series() {
 # first, since an image without matching headers cannot be given a module; then
 # what is here, so that a good cache needs no network; then the archive.
 kernel_release() {
-	local series flavour=amd64 found
+	local series flavour=amd64 found apt=()
 	case $1 in
 	'')
 		found=$(headers_installed | tail -n 1)
@@ -123,28 +144,34 @@ kernel_release() {
 		[ -z "$found" ] || printf '%s\n' "$found"
 		return
 		;;
-	[0-9]*.*[-+]*-amd64 | debug | trimmed)
+	[0-9]*.*[-+]*-amd64 | [0-9]*.*[-+]*-686 | [0-9]*.*[-+]*-686-pae | debug | trimmed)
 		printf '%s\n' "$1"
 		return
 		;;
 	[0-9]*-cloud) series=${1%-cloud} flavour=cloud-amd64 ;;
+	[0-9]*-686 | [0-9]*-686-pae) series=${1%%-*} flavour=${1#*-} ;;
 	[0-9]*) series=$1 ;;
 	*) return ;;
 	esac
 	found=$(headers_present | of_series "$series" "$flavour" | tail -n 1)
 	[ -n "$found" ] || found=$(images_present | of_series "$series" "$flavour" | tail -n 1)
-	[ -n "$found" ] || found=$(images_in_archive "$series" | of_series "$series" "$flavour" | tail -n 1)
+	case $flavour in
+	686*) [ -n "$found" ] || { with_lock i386 update_i386 && apt=("${I386[@]}"); } ;;
+	esac
+	[ -n "$found" ] || found=$(images_in_archive "$series" "${apt[@]}" |
+		of_series "$series" "$flavour" | tail -n 1)
 	[ -z "$found" ] || printf '%s\n' "$found"
 }
 
-# fetch_packages DIR PACKAGE...: unpacks Debian packages below DIR.
+# fetch_packages DIR PACKAGE...: unpacks Debian packages below DIR; with options of apt from the
+# caller's array apt.
 fetch_packages() {
 	local dir=$1
 	shift
 	have apt-get || die 1 "there is no apt-get here to fetch $* with"
 	note "fetching $*"
 	# The _apt user cannot write here; apt would warn of it at each download.
-	if ! (cd "$dir" && apt-get -q -o APT::Sandbox::User=root download "$@") >"$dir/log" 2>&1; then
+	if ! (cd "$dir" && apt-get -q -o APT::Sandbox::User=root "${apt[@]}" download "$@") >"$dir/log" 2>&1; then
 		cat "$dir/log" >&2
 		rm -rf "$dir"
 		die 1 "cannot download $*: try apt-get update; what is old leaves the archive, then" \
@@ -157,8 +184,11 @@ fetch_packages() {
 
 # fetch_image RELEASE: takes the image and its modules into the cache.
 fetch_image() {
-	local dir=$HULL_CACHE/kernels/$1 new
+	local dir=$HULL_CACHE/kernels/$1 new apt=()
 	[ ! -e "$dir/vmlinuz" ] || return 0
+	case $1 in
+	*-686 | *-686-pae) with_lock i386 update_i386 && apt=("${I386[@]}") ;;
+	esac
 	mkdir -p "${dir%/*}"
 	new=$(mktemp -d "${dir%/*}/.new.XXXXXX")
 	fetch_packages "$new" "linux-image-$1"
@@ -169,11 +199,21 @@ fetch_image() {
 	mv -T "$new" "$dir"
 }
 
+# fetch_busybox_i386: the 32-bit busybox, into the cache.
+fetch_busybox_i386() {
+	local dir=$HULL_CACHE/i386/busybox new apt=("${I386[@]}")
+	[ ! -e "$dir/bin/busybox" ] || return 0
+	with_lock i386 update_i386
+	new=$(mktemp -d "$HULL_CACHE/i386/.new.XXXXXX")
+	fetch_packages "$new" busybox-static
+	mv -T "$new" "$dir"
+}
+
 # fetch_headers RELEASE: the same for headers, where installing them would
 # install an image as well. Beside the makefile's first line their paths are
 # relative.
 fetch_headers() {
-	local dir=$HULL_CACHE/headers/$1 new parts
+	local dir=$HULL_CACHE/headers/$1 new parts apt=()
 	[ ! -e "$dir/build" ] || return 0
 	mkdir -p "${dir%/*}"
 	new=$(mktemp -d "${dir%/*}/.new.XXXXXX")

@@ -4,7 +4,8 @@
 # Debian's kernels as guests, unmodified, from the boot loader's side to user space and off: the
 # launcher runs in the lab. One boot a run, described by variables:
 #
-#   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12       LAB_KERNEL  6.1 (default), 6.12, debug
+#   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12, 6.1-686, 6.1-686-pae
+#       LAB_KERNEL  6.1 (default), 6.12, debug
 #   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
 #   GUEST_FORKS   200 (default) forks and execs of a program in the guest
 #
@@ -15,9 +16,10 @@ setup_file() {
 	export TOP
 	export kernel=${GUEST_KERNEL:-6.1-cloud} mem=${GUEST_MEM:-128M} forks=${GUEST_FORKS:-200}
 	export l1=${LAB_KERNEL:-6.1} l1_mem=${LAB_MEM:-2G} limit=800
-	local image
+	local image options=()
+	[[ $kernel != *-686* ]] || options=(--i386)
 	image=$("$TOP/scripts/kernels" --fetch "$kernel" | cut -f2)
-	"$TOP/scripts/guest-initramfs" --forks "$forks" "$BATS_FILE_TMPDIR/initramfs"
+	"$TOP/scripts/guest-initramfs" "${options[@]}" --forks "$forks" "$BATS_FILE_TMPDIR/initramfs"
 	# The boot itself; the tests below look at what it left.
 	echo 0 >"$BATS_FILE_TMPDIR/status"
 	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --kernel "$l1" --mem "$l1_mem" --timeout $limit -- \
@@ -40,7 +42,7 @@ setup() {
 }
 
 @test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: user space says who it is and computes" {
-	[[ $output == *"hull-guest: Linux ${kernel%-cloud}."* ]]
+	[[ $output == *"hull-guest: Linux ${kernel%%-*}."* ]]
 	[[ $output == *"hull-guest: the primes below 2000 sum up to 277050"* ]]
 	[[ $output == *"hull-guest: done"* ]]
 }
