@@ -246,10 +246,20 @@ static void complain(const struct torture *shared)
 		"a write after a shootdown", "writes of the second vCPU",
 	};
 
+	static const char *const settled[] = { "nothing to flush", "INVLPG", "PGE", "CR3" };
+	int i;
+
 	printf("# step %u: %s: kind %u, address %#llx: got %#llx, wanted %#llx, at %#llx\n",
 	       shared->step, shared->failure < 7 ? names[shared->failure] : "?", shared->kind,
 	       (unsigned long long)shared->address, (unsigned long long)shared->got,
 	       (unsigned long long)shared->wanted, (unsigned long long)shared->where);
+	printf("# %s, cr0 %#llx, cr3 %#llx, cr4 %#llx;", settled[shared->settled % 4],
+	       (unsigned long long)shared->cr0, (unsigned long long)shared->cr3,
+	       (unsigned long long)shared->cr4);
+	for (i = 0; i < 4; i++)
+		printf(" %#llx: %#llx", (unsigned long long)shared->at[i],
+		       (unsigned long long)shared->entry[i]);
+	printf("\n");
 }
 
 /* Until time is over. True when the guest found all as it should be. */

@@ -67,7 +67,12 @@ int guest_add_cpu(struct guest *guest, unsigned int id)
 
 int guest_create(struct guest *guest, __u32 vm_flags, size_t size)
 {
-	struct hull_create_vm args = { .flags = vm_flags };
+	return guest_create_paging(guest, vm_flags, size, HULL_PAGING_AUTO);
+}
+
+int guest_create_paging(struct guest *guest, __u32 vm_flags, size_t size, __u32 paging)
+{
+	struct hull_create_vm args = { .flags = vm_flags, .paging = paging };
 	struct hull_region region = { .size = size };
 	unsigned int id;
 

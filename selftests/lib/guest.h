@@ -82,6 +82,8 @@ struct guest {
 
 /* A VM with memory and vCPU 0. Returns 0, or -1 with errno. */
 int guest_create(struct guest *guest, __u32 vm_flags, size_t size);
+/* The same with one of HULL_PAGING_*, whatever the module's default is. */
+int guest_create_paging(struct guest *guest, __u32 vm_flags, size_t size, __u32 paging);
 
 /* One more vCPU, with all CPUID leaves there are. Returns 0, or -1 with errno. */
 int guest_add_cpu(struct guest *guest, unsigned int id);

@@ -2,7 +2,8 @@
 /*
  * The kernel's kselftest harness with two additions. Time limits scale, for emulators differ by ten
  * times: HULL_TIME_SCALE=n in the environment makes each limit n times as long. And an argument
- * names the tests to run: all whose name contains it.
+ * names the tests to run: all whose name contains it; HULL_VARIANT=NAME leaves one variant of each
+ * fixture that has it.
  *
  * A program ends with HULL_TEST_MAIN in place of TEST_HARNESS_MAIN.
  */
@@ -14,6 +15,20 @@
 #include "kselftest_harness.h"
 #include "scale.h"
 
+static inline void choose_variant(struct __fixture_metadata *fixture)
+{
+	struct __fixture_variant_metadata *variant;
+	const char *wanted = getenv("HULL_VARIANT");
+
+	for (variant = fixture->variant; wanted && variant; variant = variant->next) {
+		if (strcmp(variant->name, wanted))
+			continue;
+		variant->prev = variant;
+		variant->next = NULL;
+		fixture->variant = variant;
+	}
+}
+
 static inline void prepare_tests(const char *wanted)
 {
 	struct __fixture_metadata *fixture;
@@ -22,6 +37,7 @@ static inline void prepare_tests(const char *wanted)
 	/* A test ends by _exit(): what it printed must be out. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (fixture = __fixture_list; fixture; fixture = fixture->next) {
+		choose_variant(fixture);
 		link = &fixture->tests;
 		while ((test = *link)) {
 			test->timeout *= time_scale();

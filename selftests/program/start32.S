@@ -98,12 +98,16 @@ page_fault:
 	jb	TRAP_STUB
 	cmp	$probes_end, %ebx
 	jae	TRAP_STUB
-	pop	%edx
-	/* QEMU leaves P out where reserved bits are set. */
-	test	$8, %dl
+	/*
+	 * QEMU leaves P out where reserved bits are set, and RF. Runs are compared, also what is
+	 * left on the stack.
+	 */
+	testl	$8, (%esp)
 	jz	1f
-	or	$1, %dl
-1:	mov	%edx, FIELD(PROBE_ERROR)
+	orl	$1, (%esp)
+1:	andl	$~0x10000, 12(%esp)
+	pop	%edx
+	mov	%edx, FIELD(PROBE_ERROR)
 	mov	%cr2, %edx
 	mov	%edx, FIELD(PROBE_CR2)
 	movl	$14, FIELD(PROBE_VECTOR)

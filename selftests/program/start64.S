@@ -85,12 +85,16 @@ page_fault:
 	jb	TRAP_STUB
 	cmp	$probes_end, %rbx
 	jae	TRAP_STUB
-	pop	%rdx
-	/* QEMU leaves P out where reserved bits are set. */
-	test	$8, %dl
+	/*
+	 * QEMU leaves P out where reserved bits are set, and RF. Runs are compared, also what is
+	 * left on the stack.
+	 */
+	testl	$8, (%rsp)
 	jz	1f
-	or	$1, %dl
-1:	mov	%rdx, FIELD(PROBE_ERROR)
+	orl	$1, (%rsp)
+1:	andl	$~0x10000, 24(%rsp)
+	pop	%rdx
+	mov	%rdx, FIELD(PROBE_ERROR)
 	mov	%cr2, %rdx
 	mov	%rdx, FIELD(PROBE_CR2)
 	movq	$14, FIELD(PROBE_VECTOR)

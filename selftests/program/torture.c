@@ -18,6 +18,9 @@ void fail(enum torture_failure what, uint64_t address, uint64_t got, uint64_t wa
 	torture->got = got;
 	torture->wanted = wanted;
 	torture->where = where;
+	torture->cr0 = get_cr0();
+	torture->cr3 = get_cr3();
+	torture->cr4 = get_cr4();
 	for (;;)
 		report(REPORT_FAILED);
 }
@@ -43,17 +46,21 @@ static void toggle_cr4(word bits)
 /* Before an access. */
 static void settle(word gva)
 {
+	torture->settled = SETTLED_NOTHING;
 	if (reload)
 		load_root(get_cr3());
 	if (!stale)
 		return;
 	if (random32() % 8) {
 		invlpg(gva);
+		torture->settled = SETTLED_INVLPG;
 	} else if (get_cr4() & CR4_PGE) {
 		toggle_cr4(CR4_PGE);
 		toggle_cr4(CR4_PGE);
+		torture->settled = SETTLED_PGE;
 	} else {
 		load_root(get_cr3());
+		torture->settled = SETTLED_CR3;
 	}
 }
 
@@ -184,8 +191,13 @@ static void perform(const struct walk *path, word gva, unsigned int kind, word v
 	const struct probe *probe = &probes[0];
 	bool is_table = is_write(kind) && !path->fault && in_pool(path->gpa);
 	entry_t old = is_table ? get_entry(path->gpa) : 0;
+	int i;
 
 	torture->kind = kind;
+	for (i = 0; i < path->depth; i++) {
+		torture->at[i] = path->at[i];
+		torture->entry[i] = path->entry[i];
+	}
 	probe_run(&probes[0], kind, gva, value);
 	if (!!probe->vector != path->fault)
 		fail(FAILURE_FAULT, gva, probe->vector ? probe->error : ~0ULL,

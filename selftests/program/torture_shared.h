@@ -47,6 +47,14 @@ enum torture_failure {
 	FAILURE_COUNT,		/* of the second vCPU's writes */
 };
 
+/* struct torture.settled */
+enum torture_settled {
+	SETTLED_NOTHING,	/* nothing was cached that has changed */
+	SETTLED_INVLPG,
+	SETTLED_PGE,
+	SETTLED_CR3,
+};
+
 /**
  * struct torture - at PROGRAM_SHARED
  * @seed: of the random numbers
@@ -71,6 +79,12 @@ enum torture_failure {
  * @write_gpa: the entry that the launcher shall write
  * @write_entry: what
  * @written: by the launcher: it has
+ * @at: where the entries are that lead to @address, from the root down
+ * @entry: and what they were
+ * @settled: how translations were invalidated before: enum torture_settled
+ * @cr0: control registers, with a failure
+ * @cr3: likewise
+ * @cr4: likewise
  */
 struct torture {
 	uint64_t seed;
@@ -89,6 +103,10 @@ struct torture {
 	uint32_t written;
 	uint64_t write_gpa;
 	uint64_t write_entry;
+	uint64_t at[4], entry[4];
+	uint32_t settled;
+	uint32_t pad;
+	uint64_t cr0, cr3, cr4;
 };
 
 #endif

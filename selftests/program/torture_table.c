@@ -34,6 +34,19 @@ entry_t get_entry(uint32_t gpa)
 	return *(volatile entry_t *)(word)gpa;
 }
 
+/*
+ * An entry of PAE's root has no accessed bit, but QEMU sets it. Not even a copy on the stack may
+ * have it, for runs are compared.
+ */
+static entry_t get_root_entry(uint32_t gpa)
+{
+	uint32_t low;
+
+	asm volatile("mov %1, %0\n and $~0x20, %0" :
+		     "=r"(low) : "m"(*(volatile uint32_t *)(word)gpa));
+	return low;
+}
+
 static entry_t *model_of(uint32_t gpa)
 {
 	return &model[(gpa - POOL_TABLES) / 4096][gpa % 4096 / sizeof(entry_t)];
@@ -228,7 +241,8 @@ void walk(struct walk *walk, word cr3, word gva, unsigned int kind)
 		/* Addresses of 32 bits have no more than four entries there. */
 		walk->at[walk->depth] = table +
 					(gva >> LEVEL_SHIFT(level)) % SLOTS * sizeof(entry_t);
-		entry = get_entry(walk->at[walk->depth]);
+		entry = is_pae_root ? get_root_entry(walk->at[walk->depth]) :
+				      get_entry(walk->at[walk->depth]);
 		walk->entry[walk->depth++] = entry;
 		if (!(entry & BIT_P))
 			return end_by_fault(walk, kind, 0);

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The same guest twice, with nested and with shadow paging: registers and memory must be the same at
+ * each point where it stops, accessed and dirty bits of its tables included. The guest is the
+ * torture guest (program/torture.h) with one vCPU and nobody who disturbs; nothing in it depends
+ * on time. HULL_SEED=n repeats a run that printed n.
+ *
+ * CPUs set accessed bits of entries above one that faults, or do not: the guest sets them itself.
+ */
+#include <time.h>
+
+#include "harness.h"
+#include "program.h"
+#include "program/torture_shared.h"
+
+#define PAGE		4096UL
+#define PAGES		(PROGRAM_END / PAGE)
+#define SYNCS		16
+#define STEPS		192		/* between two of them */
+#define GROUPS		7		/* gprs to events */
+#define TABLES_SIZE	(POOL_END - FIXED_TABLES)
+#define MSR_TSC		0x10
+
+/**
+ * struct digest - a stop of the guest
+ * @group: of each register group
+ * @page: of each page of memory
+ * @tables: what the tables were
+ */
+struct digest {
+	__u64 group[GROUPS];
+	__u64 page[PAGES];
+	unsigned char tables[TABLES_SIZE];
+};
+
+FIXTURE(digest) {
+	struct digest *first, *second;
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(digest) {
+	const struct program *program;
+};
+
+FIXTURE_VARIANT_ADD(digest, legacy) { &program_torture32 };
+FIXTURE_VARIANT_ADD(digest, pae) { &program_torture_pae };
+FIXTURE_VARIANT_ADD(digest, long_mode) { &program_torture64 };
+
+FIXTURE_SETUP(digest)
+{
+	const char *seed = getenv("HULL_SEED");
+
+	self->seed = seed ? strtoull(seed, NULL, 0) : (__u64)time(NULL) % 1000000 + 1;
+	printf("# HULL_SEED=%llu\n", self->seed);
+	self->first = calloc(SYNCS, sizeof(*self->first));
+	self->second = calloc(SYNCS, sizeof(*self->second));
+	ASSERT_NE(NULL, self->first);
+	ASSERT_NE(NULL, self->second);
+}
+
+FIXTURE_TEARDOWN(digest)
+{
+	free(self->first);
+	free(self->second);
+}
+
+/* FNV-1a, a word at a time. */
+static __u64 hash(const void *from, size_t size)
+{
+	const __u64 *words = from;
+	__u64 value = 0xcbf29ce484222325;
+	size_t i;
+
+	for (i = 0; i < size / 8; i++)
+		value = (value ^ words[i]) * 0x100000001b3;
+	return value;
+}
+
+static int take_registers(struct guest *guest, struct digest *digest)
+{
+	static struct hull_vcpu_state state;
+	const struct {
+		const void *at;
+		size_t size;
+	} groups[GROUPS] = {
+		{ &state.gprs, sizeof(state.gprs) }, { &state.segments, sizeof(state.segments) },
+		{ &state.control, sizeof(state.control) }, { &state.debug, sizeof(state.debug) },
+		{ &state.msrs, sizeof(state.msrs) }, { &state.fpu, sizeof(state.fpu) },
+		{ &state.events, sizeof(state.events) },
+	};
+	__u32 i;
+
+	memset(&state, 0, sizeof(state));
+	if (hull_get_state(guest->cpu[0].fd, (1 << GROUPS) - 1, &state))
+		return -1;
+	/* Time goes on. */
+	for (i = 0; i < state.msrs.count; i++) {
+		if (state.msrs.msr[i].index == MSR_TSC)
+			state.msrs.msr[i].value = 0;
+	}
+	for (i = 0; i < GROUPS; i++)
+		digest->group[i] = hash(groups[i].at, groups[i].size);
+	return 0;
+}
+
+static void take_memory(struct guest *guest, struct digest *digest)
+{
+	__u64 *roots;
+	size_t i;
+
+	memcpy(digest->tables, guest->memory + FIXED_TABLES, TABLES_SIZE);
+	/* PAE's root entries have no accessed bit, but QEMU sets it. */
+	roots = (__u64 *)(digest->tables + FIXED_ROOTS - FIXED_TABLES);
+	for (i = 0; i < ROOTS * 4; i++)
+		roots[i] &= ~0x20ULL;
+	for (i = 0; i < PAGES; i++)
+		digest->page[i] = hash(guest->memory + i * PAGE, PAGE);
+	digest->page[FIXED_ROOTS / PAGE] = hash(roots, PAGE);
+}
+
+/* What the launcher does for the guest: an answer to a hole's read, an entry of a table. */
+static bool help(struct guest *guest, const struct program *program, __u32 report)
+{
+	const struct hull_mailbox *request = &guest->cpu[0].own.current;
+	struct torture *shared = (struct torture *)(guest->memory + PROGRAM_SHARED);
+	int size = program == &program_torture32 ? 4 : 8;
+
+	if (report != REPORT_WRITE) {
+		hull_answer(&guest->cpu[0].own, HOLE_VALUE(request->address));
+		return true;
+	}
+	if (shared->write_gpa < POOL_TABLES || shared->write_gpa >= POOL_END)
+		return false;
+	memcpy(guest->memory + shared->write_gpa, &shared->write_entry, size);
+	shared->written = 1;
+	if (hull_memory_written(guest->vm, shared->write_gpa, size))
+		return false;
+	hull_answer(&guest->cpu[0].own, 0);
+	return true;
+}
+
+/* Run to REPORT_SYNC. */
+static bool run_to_sync(struct guest *guest, const struct program *program)
+{
+	const struct hull_mailbox *request = &guest->cpu[0].own.current;
+	const struct torture *shared = (struct torture *)(guest->memory + PROGRAM_SHARED);
+	__u32 report;
+	int ret;
+
+	do {
+		ret = guest_run(guest, 0);
+		if (ret == HULL_EXIT_REQUEST && request->space == HULL_SPACE_MEMORY)
+			report = 0;
+		else
+			report = program_report(guest, 0, program, ret);
+		if (report == REPORT_SYNC)
+			return true;
+		if (!report && (ret != HULL_EXIT_REQUEST || request->space != HULL_SPACE_MEMORY))
+			break;
+	} while ((!report || report == REPORT_WRITE) && help(guest, program, report));
+	printf("# step %u: report %u, failure %u at %#llx: got %#llx, wanted %#llx, at %#llx\n",
+	       shared->step, report, shared->failure, (unsigned long long)shared->address,
+	       (unsigned long long)shared->got, (unsigned long long)shared->wanted,
+	       (unsigned long long)shared->where);
+	return false;
+}
+
+/* The whole run. 0; 1: no VM with this paging; -1 after a line. */
+static int run(const struct program *program, __u32 paging, __u64 seed, struct digest *digests)
+{
+	struct torture *shared;
+	struct guest guest;
+	int i, ret = -1;
+
+	if (guest_create_paging(&guest, 0, PROGRAM_END, paging)) {
+		ret = 1;
+		goto out;
+	}
+	if (program_start(&guest, 0, program))
+		goto out;
+	shared = (struct torture *)(guest.memory + PROGRAM_SHARED);
+	shared->seed = seed;
+	shared->sync = STEPS;
+	shared->flags = TORTURE_EXACT | TORTURE_WRITES | TORTURE_SMEP | TORTURE_SMAP;
+	for (i = 0; i < SYNCS; i++) {
+		if (!run_to_sync(&guest, program) || take_registers(&guest, &digests[i]))
+			goto out;
+		take_memory(&guest, &digests[i]);
+		hull_answer(&guest.cpu[0].own, 0);
+	}
+	printf("# %u steps, %u reads, %u writes, %u table writes, %u fetches, %u faults, %u changes\n",
+	       shared->step, shared->reads, shared->writes, shared->table_writes, shared->fetches,
+	       shared->faults, shared->changes);
+	ret = 0;
+out:
+	guest_destroy(&guest);
+	return ret;
+}
+
+static void show_entry(const struct digest *a, const struct digest *b, size_t page)
+{
+	size_t at = page * PAGE - FIXED_TABLES, i;
+
+	if (page * PAGE < FIXED_TABLES || page * PAGE >= POOL_END)
+		return;
+	for (i = 0; i < PAGE; i += 4) {
+		if (memcmp(a->tables + at + i, b->tables + at + i, 4))
+			printf("#   %#lx: %#x and %#x\n", page * PAGE + i,
+			       *(__u32 *)(a->tables + at + i), *(__u32 *)(b->tables + at + i));
+	}
+}
+
+/* The first stop where they differ is the one to look at. */
+static int compare(const struct digest *a, const struct digest *b)
+{
+	static const char *const groups[GROUPS] = {
+		"gprs", "segments", "control", "debug", "msrs", "fpu", "events",
+	};
+	int sync, different = 0;
+	size_t i;
+
+	for (sync = 0; sync < SYNCS && !different; sync++, a++, b++) {
+		for (i = 0; i < GROUPS; i++) {
+			if (a->group[i] == b->group[i])
+				continue;
+			printf("# stop %d: %s differ\n", sync, groups[i]);
+			different++;
+		}
+		for (i = 0; i < PAGES; i++) {
+			if (a->page[i] == b->page[i])
+				continue;
+			printf("# stop %d: page %#lx differs\n", sync, i * PAGE);
+			show_entry(a, b, i);
+			different++;
+		}
+	}
+	return different;
+}
+
+/* Without this the next test says nothing. */
+TEST_F_TIMEOUT(digest, same_paging_twice, 120)
+{
+	ASSERT_EQ(0, run(variant->program, HULL_PAGING_AUTO, self->seed, self->first));
+	ASSERT_EQ(0, run(variant->program, HULL_PAGING_AUTO, self->seed, self->second));
+	EXPECT_EQ(0, compare(self->first, self->second));
+	/* And other numbers give another result. */
+	EXPECT_NE(self->first[0].page[POOL_TABLES / PAGE],
+		  self->first[SYNCS - 1].page[POOL_TABLES / PAGE]);
+}
+
+TEST_F_TIMEOUT(digest, nested_and_shadow_paging, 120)
+{
+	int ret = run(variant->program, HULL_PAGING_NESTED, self->seed, self->first);
+
+	if (ret == 1)
+		SKIP(return, "no nested paging here");
+	ASSERT_EQ(0, ret);
+	ret = run(variant->program, HULL_PAGING_SHADOW, self->seed, self->second);
+	if (ret == 1)
+		SKIP(return, "no shadow paging here");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0, compare(self->first, self->second));
+}
+
+HULL_TEST_MAIN
