@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The same guest twice, with nested and with shadow paging: registers and memory must be the same at
- * each point where it stops, accessed and dirty bits of its tables included. The guest is the
+ * The same guest twice, with nested and with shadow paging: registers and memory must be the same
+ * at each point where it stops, accessed and dirty bits of its tables included. The guest is the
  * torture guest (program/torture.h) with one vCPU and nobody who disturbs; nothing in it depends
  * on time. HULL_SEED=n repeats a run that printed n.
  *
