@@ -7,7 +7,7 @@
 #   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12, 6.1-686, 6.1-686-pae
 #       LAB_KERNEL  6.1 (default), 6.12, debug
 #   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
-#   GUEST_FORKS   200 (default) forks and execs of a program in the guest
+#   GUEST_FORKS   200 (default) forks and execs in it     LAB_PAGING  nested (default), shadow
 #
 # Run: bats selftests/linux.bats
 
@@ -15,15 +15,15 @@ setup_file() {
 	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	export TOP
 	export kernel=${GUEST_KERNEL:-6.1-cloud} mem=${GUEST_MEM:-128M} forks=${GUEST_FORKS:-200}
-	export l1=${LAB_KERNEL:-6.1} l1_mem=${LAB_MEM:-2G} limit=800
+	export l1=${LAB_KERNEL:-6.1} l1_mem=${LAB_MEM:-2G} paging=${LAB_PAGING:-nested} limit=800
 	local image options=()
 	[[ $kernel != *-686* ]] || options=(--i386)
 	image=$("$TOP/scripts/kernels" --fetch "$kernel" | cut -f2)
 	"$TOP/scripts/guest-initramfs" "${options[@]}" --forks "$forks" "$BATS_FILE_TMPDIR/initramfs"
 	# The boot itself; the tests below look at what it left.
 	echo 0 >"$BATS_FILE_TMPDIR/status"
-	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --kernel "$l1" --mem "$l1_mem" --timeout $limit -- \
-		"$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" \
+	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --kernel "$l1" --paging "$paging" --mem "$l1_mem" \
+		--timeout $limit -- "$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" \
 		--mem "$mem" --append "console=ttyS0 panic=-1 quiet" --stats --timeout $((limit - 60)) \
 		>"$BATS_FILE_TMPDIR/stdout" 2>"$BATS_FILE_TMPDIR/stderr" ||
 		echo $? >"$BATS_FILE_TMPDIR/status"
@@ -37,22 +37,22 @@ setup() {
 	cat stderr
 }
 
-@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: the guest powers off with status 0, the host reports nothing" {
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: the guest powers off with status 0, the host reports nothing" {
 	[ "$(cat status)" -eq 0 ]
 }
 
-@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: user space says who it is and computes" {
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: user space says who it is and computes" {
 	[[ $output == *"hull-guest: Linux ${kernel%%-*}."* ]]
 	[[ $output == *"hull-guest: the primes below 2000 sum up to 277050"* ]]
 	[[ $output == *"hull-guest: done"* ]]
 }
 
-@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: $GUEST_FORKS forks and execs succeed" {
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: $GUEST_FORKS forks and execs succeed" {
 	[[ $output == *"hull-guest: $forks forks and execs"* ]]
 	[[ $output != *"failed"* ]]
 }
 
-@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: it has its memory and a paravirtual clock" {
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: it has its memory and a paravirtual clock" {
 	local have
 	have=$(sed -n 's/.*hull-guest: memory \([0-9]*\) kB.*/\1/p' <<<"$output")
 	case $mem in
@@ -64,7 +64,7 @@ setup() {
 	[[ $output == *"clock: kvm-clock"* ]]
 }
 
-@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL: exits are counted by reason" {
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: exits are counted by reason" {
 	grep -E '^all exits +[1-9][0-9]*' stderr
 	# Shown in the log of a run that succeeds, too.
 	sed -n '/^exits /,$s/^/# /p' stderr >&3
