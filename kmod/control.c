@@ -36,26 +36,24 @@ void hull_control_changed(struct hull_vcpu *vcpu, bool mode, bool flush)
 /* An entry of PAE's root: two kinds of reserved bits, and those beyond the address width. */
 #define PDPTE_RESERVED	(GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1))
 
-/*
- * Loading CR3 with PAE paging, and switching that on, loads four entries, which is refused when one
- * is not valid. With nested paging that is the CPU's business.
- */
-static bool valid_root(struct hull_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4)
+bool hull_valid_pae_root(struct hull_vcpu *vcpu, u64 cr3, bool atomic)
 {
+	gpa_t gpa = cr3 & GENMASK_ULL(31, 5);
 	u64 entry[4];
-	int i;
+	int i, err;
 
-	if (!hull_is_shadow(vcpu) || !(cr0 & X86_CR0_PG) || !(cr4 & X86_CR4_PAE) ||
-	    (vcpu->control.efer & EFER_LMA))
+	if (!hull_is_shadow(vcpu))
 		return true;
-	if (hull_gpa_read(vcpu->vm, cr3 & GENMASK_ULL(31, 5), entry, sizeof(entry)))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(entry); i++) {
+	if (atomic)
+		err = hull_gpa_read_atomic(vcpu->vm, gpa, entry, sizeof(entry));
+	else
+		err = hull_gpa_read(vcpu->vm, gpa, entry, sizeof(entry));
+	for (i = 0; !err && i < ARRAY_SIZE(entry); i++) {
 		if ((entry[i] & _PAGE_PRESENT) &&
 		    ((entry[i] & PDPTE_RESERVED) || entry[i] >> hull_gpa_bits))
 			return false;
 	}
-	return true;
+	return !err;
 }
 
 bool hull_valid_cr0(u64 value)
@@ -90,7 +88,8 @@ int hull_set_cr0(struct hull_vcpu *vcpu, u64 value)
 			control->efer &= ~(u64)EFER_LMA;
 		}
 	}
-	if ((changed & X86_CR0_PG) && !valid_root(vcpu, value, control->cr3, control->cr4))
+	if ((changed & X86_CR0_PG) &&
+	    !hull_valid_root(vcpu, value, control->cr3, control->cr4, false))
 		return -EINVAL;
 	control->cr0 = value;
 	hull_control_changed(vcpu, changed & (CR0_PAGING | X86_CR0_WP), changed & CR0_PAGING);
@@ -100,7 +99,7 @@ int hull_set_cr0(struct hull_vcpu *vcpu, u64 value)
 int hull_set_cr3(struct hull_vcpu *vcpu, u64 value)
 {
 	if (value >> hull_gpa_bits ||
-	    !valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4))
+	    !hull_valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4, false))
 		return -EINVAL;
 	vcpu->control.cr3 = value;
 	hull_shadow_load_cr3(vcpu, false);
@@ -117,7 +116,7 @@ int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
 	if ((control->efer & EFER_LMA) && !(value & X86_CR4_PAE))
 		return -EINVAL;
 	if ((changed & (HULL_CR4_MODE | X86_CR4_PGE)) &&
-	    !valid_root(vcpu, control->cr0, control->cr3, value))
+	    !hull_valid_root(vcpu, control->cr0, control->cr3, value, false))
 		return -EINVAL;
 	control->cr4 = value;
 	hull_control_changed(vcpu, changed & HULL_CR4_MODE,

@@ -130,14 +130,8 @@ fault:
 	return false;
 }
 
-/* Does the code at @rip begin with the @len bytes @expected? */
-static __always_inline bool hull_fast_code_is(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
-					      u32 expected, unsigned int len)
-{
-	u32 mask = len == 4 ? ~0U : BIT(len * 8) - 1, code;
-
-	return hull_fast_code(vcpu, cr3, rip, len, &code) && (code & mask) == expected;
-}
+/* The same for a guest that is not in long mode, whatever its paging: four bytes at @linear. */
+bool hull_fast_legacy_code(struct hull_vcpu *vcpu, u64 cr3, u32 linear, bool user, u32 *code);
 
 /* Bits of CR0 that select neither mode nor caches. */
 #define FAST_CR0	((u64)(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_NE | X86_CR0_WP | \
@@ -164,6 +158,9 @@ static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value,
 {
 	*changed = value ^ vcpu->control.cr4;
 	if (*changed & (~vcpu->cpuid->cr4_mask | (shadow ? HULL_CR4_MODE : X86_CR4_PAE)))
+		return false;
+	if (shadow && (*changed & X86_CR4_PGE) &&
+	    !hull_valid_root(vcpu, vcpu->control.cr0, vcpu->control.cr3, value, true))
 		return false;
 	vcpu->control.cr4 = value;
 	if (*changed & (HULL_CR4_MODE | X86_CR4_PGE)) {

@@ -136,6 +136,23 @@ fault:
 	return 0;
 }
 
+bool hull_fast_legacy_code(struct hull_vcpu *vcpu, u64 cr3, u32 linear, bool user, u32 *code)
+{
+	struct hull_paging paging;
+	struct hull_walk walk;
+	unsigned long hva;
+
+	if (offset_in_page(linear) > PAGE_SIZE - sizeof(*code))
+		return false;
+	hull_vcpu_paging(vcpu, &paging);
+	paging.cr3 = cr3;
+	if (hull_walk_atomic(vcpu->vm, &paging, linear,
+			     HULL_ACCESS_FETCH | (user ? HULL_ACCESS_USER : 0), &walk))
+		return false;
+	hva = hull_fast_hva(vcpu, walk.gpa);
+	return hva && !__copy_from_user_inatomic(code, (const void __user *)hva, sizeof(*code));
+}
+
 /* Guest-physical address of @linear; 0, -EFAULT (fault queued by @fault), -ENXIO, -EAGAIN. */
 static int translate(struct hull_vcpu *vcpu, u64 linear, u32 access, gpa_t *gpa,
 		     struct hull_emu_fault *fault)

@@ -5,15 +5,18 @@
 #ifndef HULL_STATE_H
 #define HULL_STATE_H
 
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
 #include "types.h"
 #include "hull.h"
+#include "vcpu.h"
 
 #define HULL_DR7_FIXED	0x400	/* the bit of DR7 that is always set */
 
 /* What selects a paging mode or rights in it: a TLB forgets when one changes, as with PGE. */
-#define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PCIDE)
+#define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | \
+			 X86_CR4_PCIDE)
 
 long hull_vcpu_move_state(struct hull_vcpu *vcpu, const struct hull_state_io *args, bool set);
 long hull_vcpu_translate(struct hull_vcpu *vcpu, struct hull_translate *args);
@@ -28,6 +31,20 @@ void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector);
 				 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 				 X86_CR0_PG)
 bool hull_valid_cr0(u64 value);
+
+/*
+ * Loading CR3 with PAE paging, and switching that on, loads four entries, which is refused when one
+ * is not valid. With nested paging that is the CPU's business. @atomic: false also when they cannot
+ * be read without sleeping.
+ */
+bool hull_valid_pae_root(struct hull_vcpu *vcpu, u64 cr3, bool atomic);
+
+static inline bool hull_valid_root(struct hull_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, bool atomic)
+{
+	if (!(cr0 & X86_CR0_PG) || !(cr4 & X86_CR4_PAE) || (vcpu->control.efer & EFER_LMA))
+		return true;
+	return hull_valid_pae_root(vcpu, cr3, atomic);
+}
 
 /*
  * vcpu->control was written. @mode: the paging mode may be another. @flush: the guest expects its

@@ -41,16 +41,37 @@ static __always_inline bool is_64bit(const struct vmcb_save_area *save)
 	return likely(save->cs.attrib & HULL_SEG_L) && likely(save->efer & EFER_LMA);
 }
 
+/* 32-bit code; 16-bit code and compatibility mode are left to the slow path. */
+static noinline bool legacy_code(struct hull_vcpu *vcpu, const struct vmcb_save_area *save,
+				 u64 cr3, u32 *code)
+{
+	if (!(save->cs.attrib & HULL_SEG_DB) || (save->efer & EFER_LMA) ||
+	    (save->rflags & X86_EFLAGS_VM) || save->rip >= U32_MAX - HULL_INSN_MAX)
+		return false;
+	return hull_fast_legacy_code(vcpu, cr3, save->cs.base + save->rip, save->cpl == 3, code);
+}
+
+/* At least @len bytes, which is constant, at RIP. */
+static __always_inline bool read_code(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
+				      unsigned int len, u32 *code)
+{
+	const struct vmcb_save_area *save = &vmcb->save;
+	u64 cr3 = guest_cr3(vcpu, vmcb, shadow);
+
+	return is_64bit(save) ? hull_fast_code(vcpu, cr3, save->rip, len, code) :
+				legacy_code(vcpu, save, cr3, code);
+}
+
 /* The instruction is the plain form: its length is known. */
 static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
 				    u32 code, unsigned int len)
 {
-	const struct vmcb_save_area *save = &vmcb->save;
+	u32 bytes;
 
 	if (svm_caps.nrips)
-		return vmcb->control.next_rip - save->rip == len;
-	return is_64bit(save) &&
-	       hull_fast_code_is(vcpu, guest_cr3(vcpu, vmcb, shadow), save->rip, code, len);
+		return vmcb->control.next_rip - vmcb->save.rip == len;
+	return read_code(vcpu, vmcb, shadow, len, &bytes) &&
+	       (bytes & (BIT(len * 8) - 1)) == code;
 }
 
 /* False: a trap is due, which the slow path delivers. */
@@ -212,11 +233,11 @@ static __always_inline int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *sv
 /* ---- control registers ---------------------------------------------------------------------- */
 
 /* One byte more than the plain forms have: REX, with the fourth bits of registers. */
-static __always_inline u32 strip_rex(u32 *code, unsigned int *len)
+static __always_inline u32 strip_rex(const struct vmcb *vmcb, u32 *code, unsigned int *len)
 {
 	u32 rex = 0;
 
-	if ((*code & 0xf0) == 0x40) {
+	if ((*code & 0xf0) == 0x40 && is_64bit(&vmcb->save)) {
 		rex = *code & 0xf;
 		*code >>= 8;
 		++*len;
@@ -252,7 +273,8 @@ static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, 
 				    vmcb->save.cr0 != vcpu->control.cr0);
 		return true;
 	case 3:
-		if (!shadow || value >> hull_gpa_bits)
+		if (!shadow || value >> hull_gpa_bits ||
+		    !hull_valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4, true))
 			return false;
 		vcpu->control.cr3 = value;
 		hull_shadow_load_cr3(vcpu, false);
@@ -300,14 +322,13 @@ static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
 	bool write = code >= SVM_EXIT_WRITE_CR0;
 	u32 cr = code & 15, insn, rex, modrm;
 	unsigned int len = 3;
-	u64 *gpr;
+	u64 *gpr, mask, value;
 
 	svm->exit->kind = HULL_X_CR;
 	svm->exit->reg = cr;
-	if (!is_64bit(&vmcb->save) ||
-	    !hull_fast_code(vcpu, guest_cr3(vcpu, vmcb, shadow), vmcb->save.rip, 4, &insn))
+	if (!read_code(vcpu, vmcb, shadow, 4, &insn))
 		return LEAVE;
-	rex = strip_rex(&insn, &len);
+	rex = strip_rex(vmcb, &insn, &len);
 	if ((insn & 0xffff) == CODE_CLTS && write) {
 		if (!write_cr(vcpu, vmcb, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
 			return LEAVE;
@@ -319,8 +340,12 @@ static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
 	    (((modrm >> 3) & 7) | (rex & 4) << 1) != cr)
 		return LEAVE;
 	gpr = gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
-	if (write ? !write_cr(vcpu, vmcb, shadow, cr, *gpr) : !read_cr(vcpu, shadow, cr, gpr))
+	mask = is_64bit(&vmcb->save) ? ~0ULL : U32_MAX;
+	if (write ? !write_cr(vcpu, vmcb, shadow, cr, *gpr & mask) :
+		    !read_cr(vcpu, shadow, cr, &value))
 		return LEAVE;
+	if (!write)
+		*gpr = value & mask;
 	advance(vcpu, vmcb, vmcb->save.rip + len);
 	return AGAIN;
 }
@@ -331,16 +356,19 @@ static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *
 {
 	unsigned int len = 3;
 	u32 insn, rex, modrm;
+	u64 linear;
 
 	svm->exit->kind = HULL_X_INVLPG;
-	if (!is_64bit(&vmcb->save) ||
-	    !hull_fast_code(vcpu, vcpu->control.cr3, vmcb->save.rip, 4, &insn))
+	if (!read_code(vcpu, vmcb, true, 4, &insn))
 		return LEAVE;
-	rex = strip_rex(&insn, &len);
+	rex = strip_rex(vmcb, &insn, &len);
 	modrm = (insn >> 16) & 0xff;
 	if ((insn & 0xffff) != CODE_0F01 || (modrm & 0xf8) != 7 << 3 || (modrm & 6) == 4)
 		return LEAVE;
-	hull_fast_invlpg(vcpu, *gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3));
+	linear = *gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
+	if (!is_64bit(&vmcb->save))
+		linear = (u32)(vmcb->save.ds.base + linear);
+	hull_fast_invlpg(vcpu, linear);
 	vmcb->save.cr3 = vcpu->mmu.root;
 	advance(vcpu, vmcb, vmcb->save.rip + len);
 	return AGAIN;
