@@ -305,9 +305,12 @@ static long vm_set_state(void *object, void *arg)
 
 static long vm_check(void *object, void *arg)
 {
+	struct hull_vm *vm = object;
+
 	if (!hull_check)
 		return -EOPNOTSUPP;
-	return hull_check_tables(object) ? -EUCLEAN : 0;
+	hull_check_tables(vm);
+	return atomic_read(&vm->mmu.violations) ? -EUCLEAN : 0;
 }
 
 static long vm_memory_written(void *object, void *arg)

@@ -90,6 +90,13 @@ int hull_check_chain(struct hull_vm *vm, u64 *leaf, gfn_t base, int level)
 	return failed;
 }
 
+void hull_check_settled(struct hull_vm *vm, const struct hull_shadow *page)
+{
+	if (READ_ONCE(vm->nr_vcpus) > 1 && page->settles_at > vm->mmu.completed)
+		hull_check_failed(vm, "guest table is in sync before the flush (gfn, role)",
+				  page->gfn, page->role.word);
+}
+
 /* ---- pages ---------------------------------------------------------------------------------- */
 
 static const char *check_links(const struct hull_shadow *page)

@@ -328,8 +328,10 @@ static void set_rights(struct fault *fault)
 		return;
 	leaf->rights = rights_above(fault, walk->level);
 	/* The first write sets the dirty bit: it must fault. */
-	if (!(walked_entry(fault, walk->level) & _PAGE_DIRTY))
+	if (!(walked_entry(fault, walk->level) & _PAGE_DIRTY)) {
 		leaf->rights &= ~HULL_RIGHT_WRITE;
+		leaf->rights |= HULL_RIGHT_CLEAN;
+	}
 }
 
 /* Root page for the address; PAE's are entered here. NULL: there is no root. */

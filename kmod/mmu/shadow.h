@@ -21,6 +21,7 @@
 #include <linux/list.h>
 
 #include "../types.h"
+#include "mmu.h"
 #include "spte.h"
 #include "tdp.h"
 
@@ -45,6 +46,11 @@ enum hull_shadow_mode {
 #define HULL_RIGHT_WRITE	BIT(1)
 #define HULL_RIGHT_USER		BIT(2)
 #define HULL_RIGHT_EXEC		BIT(3)
+/*
+ * Not a right: the leaf's dirty bit is clear. Told apart below large pages, for with CR0.WP clear
+ * a page that was lent must not be found by way of a leaf that no write has gone through.
+ */
+#define HULL_RIGHT_CLEAN	BIT(0)
 #define HULL_RIGHTS_ALL		(HULL_RIGHT_WRITE | HULL_RIGHT_USER | HULL_RIGHT_EXEC)
 
 /* Control bits that decide about entries. */
@@ -223,6 +229,8 @@ void hull_shadow_settled(struct hull_vm *vm, bool alone);
 
 /* All shadow entries derived from @leaf, which maps @base at @level. */
 int hull_check_chain(struct hull_vm *vm, u64 *leaf, gfn_t base, int level);
+/* A page becomes in sync: other vCPUs have flushed since its table was write-protected. */
+void hull_check_settled(struct hull_vm *vm, const struct hull_shadow *page);
 /* All shadow pages; @host: the guest's memory can be read. May drop and take the lock. */
 int hull_check_shadow(struct hull_vm *vm, bool host);
 

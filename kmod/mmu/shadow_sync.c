@@ -350,6 +350,8 @@ void hull_shadow_settled(struct hull_vm *vm, bool alone)
 			continue;
 		if (!alone && page->settles_at > mmu->completed)
 			continue;
+		if (hull_check)
+			hull_check_settled(vm, page);
 		/* Written until just now, or not to be read: not quiet after all. */
 		hull_shadow_set_state(vm, page, hull_shadow_refresh(vm, page) ?
 				      HULL_SHADOW_UNSYNC : HULL_SHADOW_SYNCED);
