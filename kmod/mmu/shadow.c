@@ -547,15 +547,15 @@ int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bo
 	struct hull_paging paging;
 	int ret;
 
-	/* Pages are allocated outside, and those reclaimed for them freed there. */
-	if (vcpu->mmu.nr_shadows < HULL_SHADOW_CACHE || !vcpu->mmu.root ||
-	    READ_ONCE(pool->pages) + HULL_SHADOW_CACHE > pool->cap)
-		return -EAGAIN;
 	hull_vcpu_paging(vcpu, &paging);
 	paging.ac = ac;
 	ret = hull_walk_atomic(vcpu->vm, &paging, gva, access_of(error_code), walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : -EAGAIN;
+	/* Pages are allocated outside, and those reclaimed for them freed there. */
+	if (vcpu->mmu.nr_shadows < HULL_SHADOW_CACHE || !vcpu->mmu.root ||
+	    READ_ONCE(pool->pages) + HULL_SHADOW_CACHE > pool->cap)
+		return -EAGAIN;
 	set_rights(&fault);
 	if (is_smap_write(&fault))
 		return -EAGAIN;
