@@ -472,9 +472,9 @@ TEST_F(control, invlpg_forgets_a_translation)
 /* ---- faults in delivery --------------------------------------------------------------------- */
 
 /* Which stack a gate of the IDT takes: 0 is the interrupted one. */
-static void set_stack(struct guest *guest, unsigned int vector, unsigned char ist)
+static void set_stack(struct guest *guest, unsigned int vector, unsigned char stack)
 {
-	guest->memory[TRAP_IDT_GPA + vector * 16 + 4] = ist;
+	guest->memory[TRAP_IDT_GPA + vector * 16 + 4] = stack;
 }
 
 /* Undefined, with a stack that is not there. */
