@@ -2,14 +2,18 @@
 /*
  * Two vCPUs: started by registers and by INIT and SIPI, exchanging interrupts and messages while
  * the launcher takes away and restores memory they use; and memory remapped by one thread while
- * another vCPU reads it: once the call has returned nobody sees the old contents.
+ * another vCPU reads it: once the call has returned nobody sees the old contents. Last, a VM on one
+ * CPU while another CPU loads FPU state without end.
  *
  * To be run on a host with two CPUs; with one it is slow.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -353,6 +357,72 @@ TEST_F(smp, vcpus_have_the_same_time)
 		last = gprs.gpr[HULL_GPR_RAX];
 		hull_answer(&guest->cpu[i & 1].own, 0);
 	}
+}
+
+/* ---- the other CPU's FPU -------------------------------------------------------------------- */
+
+GUEST(leaver, 64,
+      "1: mov $2000, %esi\n"
+      "2: xor %eax, %eax\n cpuid\n dec %esi\n jnz 2b\n"
+      "out %al, $0xe8\n jmp 1b");
+
+/* Moves the calling thread to the @nth of the CPUs it may use; false: there is none. */
+static bool move_to(unsigned int nth)
+{
+	cpu_set_t set;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return false;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &set) && !nth--) {
+			CPU_ZERO(&set);
+			CPU_SET(cpu, &set);
+			return !sched_setaffinity(0, sizeof(set), &set);
+		}
+	}
+	return false;
+}
+
+static void load_fpu_for_ever(void)
+{
+	char environment[28];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!move_to(1))
+		_exit(1);
+	asm volatile("fnstenv %0" : "=m" (environment));
+	for (;;)
+		asm volatile("fldenv %0" : : "m" (environment));
+}
+
+/* An emulated host that mixes up its CPUs fails here: see README.md. */
+TEST_F_TIMEOUT(smp, a_vm_beside_fpu_loads, 60)
+{
+	struct guest *guest = &self->guest;
+	cpu_set_t set;
+	pid_t loader;
+	int i;
+
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(set), &set));
+	if (CPU_COUNT(&set) < 2)
+		SKIP(return, "only one CPU");
+	loader = fork();
+	if (!loader)
+		load_fpu_for_ever();
+	ASSERT_LT(0, loader);
+	EXPECT_TRUE(move_to(0));
+	EXPECT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(leaver)));
+	for (i = 0; i < 10; i++) {
+		int exit = guest_run(guest, 0);
+
+		EXPECT_EQ(HULL_EXIT_REQUEST, exit);
+		if (exit != HULL_EXIT_REQUEST)
+			break;
+		hull_answer(&guest->cpu[0].own, 0);
+	}
+	EXPECT_EQ(0, kill(loader, SIGKILL));
+	EXPECT_EQ(loader, waitpid(loader, NULL, 0));
 }
 
 HULL_TEST_MAIN

@@ -98,6 +98,12 @@ gone() {
 	[ -z "$(ls -d "$TMPDIR"/hull-lab.* 2>/dev/null)" ]
 }
 
+@test "several CPUs are others than CPU 0" {
+	boot --cpus 2 -- sh -c 'nproc; sh -c "grep Cpus_allowed_list: /proc/self/status"'
+	[ "$status" -eq 0 ]
+	[[ $output == *2*$'\n'*Cpus_allowed_list:*1-2* ]]
+}
+
 @test "output streams, the time limit gives 124" {
 	boot --timeout 5 -- sh -c 'echo first; echo second >&2; sleep 1000'
 	[ "$status" -eq 124 ]
