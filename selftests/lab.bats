@@ -98,6 +98,26 @@ gone() {
 	[ -z "$(ls -d "$TMPDIR"/hull-lab.* 2>/dev/null)" ]
 }
 
+@test "a kernel that dies while it boots gets one more try" {
+	# The first start leaves what such a kernel leaves.
+	cat >"$TMPDIR/qemu" <<-'END'
+		#!/bin/bash
+		if [ "${1-}" != --version ] && [ ! -e "$TMPDIR/died" ]; then
+			for argument; do
+				[[ $argument != file:* ]] || echo "Oops: int3: 0000 [#1]" >"${argument#file:}"
+			done
+			touch "$TMPDIR/died"
+			exit 0
+		fi
+		exec qemu-system-x86_64 "$@"
+	END
+	chmod +x "$TMPDIR/qemu"
+	HULL_LAB_QEMU=$TMPDIR/qemu boot echo here
+	[ "$status" -eq 0 ]
+	[[ $output == *"once more"* && $output == *here* ]]
+	[ -e "$TMPDIR/died" ]
+}
+
 @test "several CPUs are others than CPU 0" {
 	boot --cpus 2 -- sh -c 'nproc; sh -c "grep Cpus_allowed_list: /proc/self/status"'
 	[ "$status" -eq 0 ]
