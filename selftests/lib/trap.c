@@ -191,7 +191,7 @@ int trap_install(struct guest *guest, unsigned int id, enum guest_mode mode, __u
 	segments.idtr = (struct hull_segment) {
 		.base = TRAP_IDT_GPA, .limit = mode == GUEST_LONG ? 0xfff : 0x7ff,
 	};
-	/* QEMU aborts when a 32-bit handler comes from CPL 3 and the TSS is busy, as it should be. */
+	/* QEMU aborts when a 32-bit handler comes from CPL 3 and the TSS is busy, as it should. */
 	segments.tr = (struct hull_segment) {
 		.base = TRAP_TSS_GPA(id), .limit = 0x67, .selector = 0x28 + id * 16,
 		.attr = mode == GUEST_LONG ? 0x8b : 0x89,
