@@ -25,12 +25,8 @@ void hull_control_changed(struct hull_vcpu *vcpu, bool mode, bool flush)
 	hull_backend->set_control(vcpu);
 	if (flush)
 		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
-	if (!hull_is_shadow(vcpu))
-		return;
-	if (mode)
-		hull_shadow_set_paging(vcpu);
-	else if (flush)
-		hull_shadow_flush(vcpu);
+	if (hull_is_shadow(vcpu) && (mode || flush))
+		hull_shadow_load_root(vcpu);
 }
 
 /* An entry of PAE's root: two kinds of reserved bits, and those beyond the address width. */
@@ -102,7 +98,7 @@ int hull_set_cr3(struct hull_vcpu *vcpu, u64 value)
 	    !hull_valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4, false))
 		return -EINVAL;
 	vcpu->control.cr3 = value;
-	hull_shadow_load_cr3(vcpu, false);
+	hull_shadow_load_root(vcpu);
 	return 0;
 }
 

@@ -8,7 +8,6 @@
 #include <linux/ratelimit.h>
 #include <asm/debugreg.h>
 #include <uapi/linux/kvm_para.h>
-#include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 
 #include "backend.h"
@@ -58,8 +57,8 @@ static int skip(struct hull_vcpu *vcpu)
 /* ---- ports, and plain accesses as such ------------------------------------------------------ */
 
 /* A plain access of the guest, until it is done. */
-static int access(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 space, u64 address,
-		  u8 reg)
+static int plain_access(struct hull_vcpu *vcpu, const struct hull_exit *exit, u32 space,
+			u64 address, u8 reg)
 {
 	u64 value = exit->write ? exit->value : 0;
 	struct hull_request request = {
@@ -102,16 +101,16 @@ static int finish_access(struct hull_vcpu *vcpu)
 static int exit_port(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	return exit->string ? hull_emulate(vcpu, 0, 0) :
-			      access(vcpu, exit, HULL_SPACE_PORT, exit->port, HULL_GPR_RAX);
+			      plain_access(vcpu, exit, HULL_SPACE_PORT, exit->port, HULL_GPR_RAX);
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
 /* What the MMU found, which is not the guest's own fault. */
 static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, int fault,
-			gpa_t gpa, u32 mode)
+			gpa_t gpa, u32 access)
 {
-	trace_hull_fault(vcpu->id, gpa, mode, fault);
+	trace_hull_fault(vcpu->id, gpa, access, fault);
 	if (fault == HULL_FAULT_MAPPED)
 		return HULL_RESUME;
 	if (fault == HULL_FAULT_MMIO || fault == -ENXIO) {
@@ -119,13 +118,13 @@ static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, in
 		 * Code or page tables in a hole, or the stack or tables that an event's delivery
 		 * needs: no instruction makes this access that could be executed.
 		 */
-		if ((mode & HULL_ACCESS_FETCH) || exit->delivery || fault == -ENXIO)
+		if ((access & HULL_ACCESS_FETCH) || exit->delivery || fault == -ENXIO)
 			return hull_vcpu_end(vcpu, HULL_END_EMULATION, exit->code, exit->info[0],
 					     exit->info[1]);
 		if (!exit->next_rip)
-			return hull_emulate(vcpu, gpa, mode);
+			return hull_emulate(vcpu, gpa, access);
 		hull_count(vcpu, HULL_STAT_MMIO);
-		return access(vcpu, exit, HULL_SPACE_MEMORY, gpa, exit->reg);
+		return plain_access(vcpu, exit, HULL_SPACE_MEMORY, gpa, exit->reg);
 	}
 	if (fault == -EINTR || fault == -ENOMEM)
 		return fault;
@@ -142,13 +141,12 @@ static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 /* Shadow paging: each #PF comes here first. */
 static int exit_page_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	u32 access = (exit->error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0) |
-		     (exit->error_code & X86_PF_USER ? HULL_ACCESS_USER : 0) |
-		     (exit->error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
+	bool ac = hull_fault_ac(vcpu->gprs.rflags, hull_backend->cpl(vcpu), exit->error_code);
+	u32 access = hull_fault_access(exit->error_code);
 	struct hull_walk walk = {};
 	int fault;
 
-	fault = hull_shadow_fault(vcpu, exit->gva, exit->error_code, &walk);
+	fault = hull_shadow_fault(vcpu, exit->gva, exit->error_code, ac, &walk);
 	if (fault == HULL_FAULT_GUEST) {
 		hull_count(vcpu, HULL_STAT_EXCEPTION);
 		trace_hull_fault(vcpu->id, exit->gva, access, fault);

@@ -11,7 +11,6 @@
 #include <linux/uaccess.h>
 #include <asm/msr-index.h>
 #include <asm/pgtable_types.h>
-#include <asm/trap_pf.h>
 
 #include "cpuid.h"
 #include "irqchip/irqchip.h"
@@ -149,7 +148,7 @@ static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value,
 		return false;
 	vcpu->control.cr0 ^= *changed;
 	if (shadow && (*changed & X86_CR0_WP))
-		hull_shadow_set_paging(vcpu);
+		hull_shadow_load_root(vcpu);
 	return true;
 }
 
@@ -165,11 +164,54 @@ static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value,
 	vcpu->control.cr4 = value;
 	if (*changed & (HULL_CR4_MODE | X86_CR4_PGE)) {
 		if (shadow)
-			hull_shadow_flush(vcpu);
+			hull_shadow_load_root(vcpu);
 		else
 			hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	}
 	return true;
+}
+
+/* Shadow paging; with nested paging the CPU loads CR3 itself. */
+static __always_inline bool hull_fast_set_cr3(struct hull_vcpu *vcpu, u64 value)
+{
+	const struct hull_control *control = &vcpu->control;
+
+	if (value >> hull_gpa_bits ||
+	    !hull_valid_root(vcpu, control->cr0, value, control->cr4, true))
+		return false;
+	vcpu->control.cr3 = value;
+	hull_shadow_load_root(vcpu);
+	return true;
+}
+
+static __always_inline bool hull_fast_set_cr8(struct hull_vcpu *vcpu, u64 value)
+{
+	if (value > 15 || !vcpu->lapic)
+		return false;
+	hull_lapic_set_cr8(vcpu, value);
+	return true;
+}
+
+/* CR0, CR3, CR4, CR8 as the guest wrote them. */
+static __always_inline bool hull_fast_get_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr,
+					     u64 *value)
+{
+	switch (cr) {
+	case 0:
+		*value = vcpu->control.cr0;
+		return true;
+	case 3:
+		*value = vcpu->control.cr3;
+		return shadow;
+	case 4:
+		*value = vcpu->control.cr4;
+		return true;
+	default:
+		if (!vcpu->lapic)
+			return false;
+		*value = hull_lapic_get_cr8(vcpu);
+		return true;
+	}
 }
 
 /* INVLPG of @linear: what is not canonical is in no TLB. */
@@ -179,15 +221,23 @@ static __always_inline void hull_fast_invlpg(struct hull_vcpu *vcpu, u64 linear)
 		hull_shadow_invlpg(vcpu, linear);
 }
 
+/*
+ * Does AC lift SMAP for the access that faulted? User code that makes a supervisor's access does so
+ * by way of a descriptor table, which AC has no say in.
+ */
+static __always_inline bool hull_fault_ac(u64 rflags, u8 cpl, u32 error_code)
+{
+	return (cpl < 3 || (error_code & X86_PF_USER)) && (rflags & X86_EFLAGS_AC);
+}
+
 /* A #PF with shadow paging. True: entered, or handed to the guest whose fault it is. */
 static __always_inline bool hull_fast_page_fault(struct hull_vcpu *vcpu, u64 gva, u32 error_code,
 						 u64 rflags, u8 cpl)
 {
-	bool explicit = cpl < 3 || (error_code & X86_PF_USER);
+	bool ac = hull_fault_ac(rflags, cpl, error_code);
 	struct hull_walk walk;
 
-	switch (hull_shadow_fault_fast(vcpu, gva, error_code,
-				       explicit && (rflags & X86_EFLAGS_AC), &walk)) {
+	switch (hull_shadow_fault_fast(vcpu, gva, error_code, ac, &walk)) {
 	case HULL_FAULT_MAPPED:
 		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
 		return true;

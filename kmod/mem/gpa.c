@@ -108,8 +108,9 @@ int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len)
 
 	if (!right_mm(vm) || !len)
 		return len ? -EFAULT : 0;
-	/* Before the write for the oracle's sake, which may look meanwhile. */
-	hull_shadow_written(vm, first, last + 1);
+	/* The oracle may look before the write is announced. */
+	if (hull_check)
+		hull_shadow_written(vm, first, last + 1);
 	index = srcu_read_lock(&vm->srcu);
 	err = write_by(srcu_dereference(vm->regions, &vm->srcu), gpa, from, len);
 	srcu_read_unlock(&vm->srcu, index);

@@ -15,6 +15,7 @@
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
+#include <asm/trap_pf.h>
 
 #include "../types.h"
 #include "walk.h"
@@ -148,20 +149,29 @@ gfn_t hull_mmu_gfn_end(void);
  */
 int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access);
 
+/* HULL_ACCESS_* of a page fault's error code. */
+static inline u32 hull_fault_access(u32 error_code)
+{
+	return (error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0) |
+	       (error_code & X86_PF_USER ? HULL_ACCESS_USER : 0) |
+	       (error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
+}
+
 /* ---- shadow paging (shadow.c); only for VMs with HULL_PAGING_SHADOW ------------------------- */
 
 /*
  * hull_shadow_fault - the guest touched @gva and its shadow did not allow it.
  * @error_code: the CPU's, of the #PF
+ * @ac: RFLAGS.AC lifts SMAP for this access
  * @walk: result: MMIO: @walk->gpa, no memory or a write to be executed in software;
  *        GUEST: @walk->error_code
  * Context and negative values as hull_mmu_fault(); -ENXIO: a guest table is not in memory.
  */
-int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk);
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
+		      struct hull_walk *walk);
 
 /*
  * hull_shadow_fault_fast - the same in the window, when nothing must be waited for
- * @ac: RFLAGS.AC, of an explicit access
  * MAPPED, GUEST; -EAGAIN: it must be handled outside.
  */
 int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
@@ -178,15 +188,12 @@ int hull_shadow_prepare(struct hull_vcpu *vcpu);
  * HULL_REQ_FLUSH where the hardware's TLB must forget, and HULL_REQ_ROOT when the window must be
  * left; vcpu->mmu.root may change.
  *
- * hull_shadow_set_paging - control registers that select the paging mode have changed
- * hull_shadow_load_cr3 - vcpu->control.cr3 was loaded; @keep: translations stay (PCID)
+ * hull_shadow_load_root - vcpu->control selects another root or paging mode, or everything is to be
+ *                         translated anew
  * hull_shadow_invlpg - @gva is to be translated anew
- * hull_shadow_flush - everything is to be translated anew
  */
-void hull_shadow_set_paging(struct hull_vcpu *vcpu);
-void hull_shadow_load_cr3(struct hull_vcpu *vcpu, bool keep);
+void hull_shadow_load_root(struct hull_vcpu *vcpu);
 void hull_shadow_invlpg(struct hull_vcpu *vcpu, gva_t gva);
-void hull_shadow_flush(struct hull_vcpu *vcpu);
 
 /*
  * Not the guest wrote to frames [@start, @end): the emulator, a device, the launcher. Any context

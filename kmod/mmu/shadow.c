@@ -12,9 +12,7 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <asm/trap_pf.h>
 
-#include "../backend.h"
 #include "../mutate.h"
 #include "../vcpu.h"
 #include "../vm.h"
@@ -216,7 +214,7 @@ static bool sync_root(struct hull_vcpu *vcpu)
 	return !hull_shadow_sync(vcpu) || settle_alone(vcpu->vm);
 }
 
-static void switch_root(struct hull_vcpu *vcpu)
+void hull_shadow_load_root(struct hull_vcpu *vcpu)
 {
 	struct hull_mmu *mmu = &vcpu->vm->mmu;
 	bool ready;
@@ -229,21 +227,6 @@ static void switch_root(struct hull_vcpu *vcpu)
 		hull_vcpu_set_request(vcpu, HULL_REQ_ROOT);
 }
 
-void hull_shadow_set_paging(struct hull_vcpu *vcpu)
-{
-	switch_root(vcpu);
-}
-
-void hull_shadow_load_cr3(struct hull_vcpu *vcpu, bool keep)
-{
-	switch_root(vcpu);
-}
-
-void hull_shadow_flush(struct hull_vcpu *vcpu)
-{
-	switch_root(vcpu);
-}
-
 static int fill(struct hull_vcpu *vcpu)
 {
 	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
@@ -253,7 +236,7 @@ static int fill(struct hull_vcpu *vcpu)
 	return mmu->pae ? hull_shadow_fill(vcpu) : -ENOMEM;
 }
 
-/* Tables that were unlinked are freed by the next flush. */
+/* Tables that were unlinked are freed by the next flush. Those of others are theirs to flush. */
 static void flush_freed(struct hull_vm *vm)
 {
 	if (!list_empty(&vm->mmu.freed))
@@ -473,13 +456,6 @@ static void count_repeats(struct hull_vcpu *vcpu)
 	mmu->fault_rip = vcpu->gprs.rip;
 }
 
-static u32 access_of(u32 error_code)
-{
-	return (error_code & X86_PF_WRITE ? HULL_ACCESS_WRITE : 0) |
-	       (error_code & X86_PF_USER ? HULL_ACCESS_USER : 0) |
-	       (error_code & X86_PF_INSTR ? HULL_ACCESS_FETCH : 0);
-}
-
 /*
  * A write of the supervisor with CR0.WP clear to a page of the user's that only AC allows: if it
  * were lent, SMAP would not see that AC has gone. The instruction is executed in software instead.
@@ -509,17 +485,16 @@ static bool map_walked(struct fault *fault)
 	.leaf.write = (error_code_) & X86_PF_WRITE, .leaf.user = (error_code_) & X86_PF_USER,	\
 }
 
-int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, struct hull_walk *walk)
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
+		      struct hull_walk *walk)
 {
 	struct fault fault = SHADOW_FAULT(vcpu, gva, error_code, walk);
-	const u32 access = access_of(error_code);
+	const u32 access = hull_fault_access(error_code);
 	struct hull_paging paging;
 	int ret;
 
 	hull_vcpu_paging(vcpu, &paging);
-	/* User code that makes a supervisor's access does so by way of a descriptor table. */
-	if (hull_backend->cpl(vcpu) == 3 && !(error_code & X86_PF_USER))
-		paging.ac = false;
+	paging.ac = ac;
 	ret = hull_walk(vcpu->vm, &paging, gva, access, true, walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : ret == -EAGAIN ? HULL_FAULT_MAPPED : ret;
@@ -549,7 +524,7 @@ int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bo
 
 	hull_vcpu_paging(vcpu, &paging);
 	paging.ac = ac;
-	ret = hull_walk_atomic(vcpu->vm, &paging, gva, access_of(error_code), walk);
+	ret = hull_walk_atomic(vcpu->vm, &paging, gva, hull_fault_access(error_code), walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : -EAGAIN;
 	/* Pages are allocated outside, and those reclaimed for them freed there. */

@@ -273,11 +273,8 @@ static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, 
 				    vmcb->save.cr0 != vcpu->control.cr0);
 		return true;
 	case 3:
-		if (!shadow || value >> hull_gpa_bits ||
-		    !hull_valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4, true))
+		if (!shadow || !hull_fast_set_cr3(vcpu, value))
 			return false;
-		vcpu->control.cr3 = value;
-		hull_shadow_load_cr3(vcpu, false);
 		vmcb->save.cr3 = vcpu->mmu.root;
 		return true;
 	case 4:
@@ -288,30 +285,7 @@ static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, 
 			vmcb->save.cr3 = vcpu->mmu.root;
 		return true;
 	default:
-		if (value > 15 || !vcpu->lapic)
-			return false;
-		hull_lapic_set_cr8(vcpu, value);
-		return true;
-	}
-}
-
-static __always_inline bool read_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr, u64 *value)
-{
-	switch (cr) {
-	case 0:
-		*value = vcpu->control.cr0;
-		return true;
-	case 3:
-		*value = vcpu->control.cr3;
-		return shadow;
-	case 4:
-		*value = vcpu->control.cr4;
-		return true;
-	default:
-		if (!vcpu->lapic)
-			return false;
-		*value = hull_lapic_get_cr8(vcpu);
-		return true;
+		return hull_fast_set_cr8(vcpu, value);
 	}
 }
 
@@ -342,7 +316,7 @@ static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
 	gpr = gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
 	mask = is_64bit(&vmcb->save) ? ~0ULL : U32_MAX;
 	if (write ? !write_cr(vcpu, vmcb, shadow, cr, *gpr & mask) :
-		    !read_cr(vcpu, shadow, cr, &value))
+		    !hull_fast_get_cr(vcpu, shadow, cr, &value))
 		return LEAVE;
 	if (!write)
 		*gpr = value & mask;
