@@ -6,11 +6,13 @@
  * on time. HULL_SEED=n repeats a run that printed n.
  *
  * CPUs set accessed bits of entries above one that faults, or do not: the guest sets them itself.
+ * What it saw of that before lies in the dead part of its stack, which is no part of the result.
  */
 #include <time.h>
 
 #include "harness.h"
 #include "program.h"
+#include "trap.h"
 #include "program/torture_shared.h"
 
 #define PAGE		4096UL
@@ -19,6 +21,7 @@
 #define STEPS		192		/* between two of them */
 #define GROUPS		7		/* gprs to events */
 #define TABLES_SIZE	(POOL_END - FIXED_TABLES)
+#define STACK		0x8000UL	/* its page: start32.S, start64.S */
 #define MSR_TSC		0x10
 
 /**
@@ -26,11 +29,13 @@
  * @group: of each register group
  * @page: of each page of memory
  * @tables: what the tables were
+ * @stack: what the stack was
  */
 struct digest {
 	__u64 group[GROUPS];
 	__u64 page[PAGES];
 	unsigned char tables[TABLES_SIZE];
+	unsigned char stack[PAGE];
 };
 
 FIXTURE(digest) {
@@ -76,6 +81,18 @@ static __u64 hash(const void *from, size_t size)
 	return value;
 }
 
+/* Nothing is on the handlers' stack where the guest stops. */
+static int clear_dead_stack(struct guest *guest, __u64 sp)
+{
+	if (sp < STACK || sp >= STACK + PAGE) {
+		printf("# the stack is at %#llx\n", (unsigned long long)sp);
+		return -1;
+	}
+	memset(guest->memory + STACK, 0, sp - STACK);
+	memset(guest->memory + (TRAP_STACK_GPA(0) & ~(PAGE - 1)), 0, PAGE);
+	return 0;
+}
+
 static int take_registers(struct guest *guest, struct digest *digest)
 {
 	static struct hull_vcpu_state state;
@@ -100,7 +117,7 @@ static int take_registers(struct guest *guest, struct digest *digest)
 	}
 	for (i = 0; i < GROUPS; i++)
 		digest->group[i] = hash(groups[i].at, groups[i].size);
-	return 0;
+	return clear_dead_stack(guest, state.gprs.gpr[HULL_GPR_RSP]);
 }
 
 static void take_memory(struct guest *guest, struct digest *digest)
@@ -109,6 +126,7 @@ static void take_memory(struct guest *guest, struct digest *digest)
 	size_t i;
 
 	memcpy(digest->tables, guest->memory + FIXED_TABLES, TABLES_SIZE);
+	memcpy(digest->stack, guest->memory + STACK, PAGE);
 	/* PAE's root entries have no accessed bit, but QEMU sets it. */
 	roots = (__u64 *)(digest->tables + FIXED_ROOTS - FIXED_TABLES);
 	for (i = 0; i < ROOTS * 4; i++)
@@ -197,17 +215,26 @@ out:
 	return ret;
 }
 
-static void show_entry(const struct digest *a, const struct digest *b, size_t page)
+static void show_words(const unsigned char *a, const unsigned char *b, size_t page)
 {
-	size_t at = page * PAGE - FIXED_TABLES, i;
+	size_t i;
 
-	if (page * PAGE < FIXED_TABLES || page * PAGE >= POOL_END)
-		return;
 	for (i = 0; i < PAGE; i += 4) {
-		if (memcmp(a->tables + at + i, b->tables + at + i, 4))
-			printf("#   %#lx: %#x and %#x\n", page * PAGE + i,
-			       *(__u32 *)(a->tables + at + i), *(__u32 *)(b->tables + at + i));
+		if (memcmp(a + i, b + i, 4))
+			printf("#   %#lx: %#x and %#x\n", page * PAGE + i, *(__u32 *)(a + i),
+			       *(__u32 *)(b + i));
 	}
+}
+
+/* Of tables and of the stack, what is there. */
+static void show_page(const struct digest *a, const struct digest *b, size_t page)
+{
+	size_t at = page * PAGE - FIXED_TABLES;
+
+	if (page * PAGE == STACK)
+		show_words(a->stack, b->stack, page);
+	else if (page * PAGE >= FIXED_TABLES && page * PAGE < POOL_END)
+		show_words(a->tables + at, b->tables + at, page);
 }
 
 /* The first stop where they differ is the one to look at. */
@@ -230,7 +257,7 @@ static int compare(const struct digest *a, const struct digest *b)
 			if (a->page[i] == b->page[i])
 				continue;
 			printf("# stop %d: page %#lx differs\n", sync, i * PAGE);
-			show_entry(a, b, i);
+			show_page(a, b, i);
 			different++;
 		}
 	}

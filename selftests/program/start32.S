@@ -98,15 +98,11 @@ page_fault:
 	jb	TRAP_STUB
 	cmp	$probes_end, %ebx
 	jae	TRAP_STUB
-	/*
-	 * QEMU leaves P out where reserved bits are set, and RF. Runs are compared, also what is
-	 * left on the stack.
-	 */
+	/* QEMU leaves P out where reserved bits are set. */
 	testl	$8, (%esp)
 	jz	1f
 	orl	$1, (%esp)
-1:	andl	$~0x10000, 12(%esp)
-	pop	%edx
+1:	pop	%edx
 	mov	%edx, FIELD(PROBE_ERROR)
 	mov	%cr2, %edx
 	mov	%edx, FIELD(PROBE_CR2)

@@ -85,15 +85,11 @@ page_fault:
 	jb	TRAP_STUB
 	cmp	$probes_end, %rbx
 	jae	TRAP_STUB
-	/*
-	 * QEMU leaves P out where reserved bits are set, and RF. Runs are compared, also what is
-	 * left on the stack.
-	 */
+	/* QEMU leaves P out where reserved bits are set. */
 	testl	$8, (%rsp)
 	jz	1f
 	orl	$1, (%rsp)
-1:	andl	$~0x10000, 24(%rsp)
-	pop	%rdx
+1:	pop	%rdx
 	mov	%rdx, FIELD(PROBE_ERROR)
 	mov	%cr2, %rdx
 	mov	%rdx, FIELD(PROBE_CR2)
