@@ -118,6 +118,7 @@ struct hull_backend {
 
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */
 extern bool hull_has_nested;		/* the CPUs translate in two dimensions; __ro_after_init */
+extern bool hull_has_shadow;		/* shadow paging can be had; __ro_after_init */
 extern const struct hull_backend hull_svm_backend;
 
 #endif

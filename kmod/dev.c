@@ -79,12 +79,13 @@ static long dev_get_info(void *object, void *arg)
 {
 	struct hull_info *info = arg;
 
-	info->capabilities = HULL_CAP_SHADOW_PAGING | HULL_CAP_IRQCHIP | HULL_CAP_PIT |
-			     HULL_CAP_PM_TIMER | HULL_CAP_PV_CLOCK | HULL_CAP_POSTED |
-			     HULL_CAP_DOORBELL | HULL_CAP_CONSUMER | HULL_CAP_READONLY_MEMORY |
-			     HULL_CAP_DIRTY_LOG;
+	info->capabilities = HULL_CAP_IRQCHIP | HULL_CAP_PIT | HULL_CAP_PM_TIMER |
+			     HULL_CAP_PV_CLOCK | HULL_CAP_POSTED | HULL_CAP_DOORBELL |
+			     HULL_CAP_CONSUMER | HULL_CAP_READONLY_MEMORY | HULL_CAP_DIRTY_LOG;
 	if (hull_has_nested)
 		info->capabilities |= HULL_CAP_NESTED_PAGING;
+	if (hull_has_shadow)
+		info->capabilities |= HULL_CAP_SHADOW_PAGING;
 	if (hull_check)
 		info->capabilities |= HULL_CAP_CHECK_MODE;
 	info->backend = hull_backend->id;
@@ -112,6 +113,8 @@ static long dev_create_vm(void *object, void *arg)
 	if (args->paging > HULL_PAGING_SHADOW || args->pm_timer_port > 0xfffc)
 		return -EINVAL;
 	if (args->paging == HULL_PAGING_NESTED && !hull_has_nested)
+		return -EOPNOTSUPP;
+	if (args->paging == HULL_PAGING_SHADOW && !hull_has_shadow)
 		return -EOPNOTSUPP;
 	fd = hull_vm_create_fd(args);
 	/* The notifier gives way to signals: nothing is done yet, so it is done again after. */

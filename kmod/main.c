@@ -2,6 +2,7 @@
 /*
  * Loading and unloading. The tour starts here: the load order below names every part once.
  */
+#include <linux/mem_encrypt.h>
 #include <linux/module.h>
 
 #include "backend.h"
@@ -13,6 +14,7 @@
 
 const struct hull_backend *hull_backend __ro_after_init;
 bool hull_has_nested __ro_after_init;
+bool hull_has_shadow __ro_after_init;
 u32 hull_default_paging __ro_after_init;
 
 static char *paging = "auto";
@@ -42,30 +44,40 @@ static int __init pick_backend(void)
 	return err;
 }
 
-/* What HULL_PAGING_AUTO gives. */
+/* What there is, and what HULL_PAGING_AUTO gives. */
 static int __init pick_paging(void)
 {
-	hull_default_paging = hull_has_nested ? HULL_PAGING_NESTED : HULL_PAGING_SHADOW;
-	if (!strcmp(paging, "auto"))
-		return 0;
-	if (!strcmp(paging, "shadow")) {
-		hull_default_paging = HULL_PAGING_SHADOW;
-		return 0;
-	}
-	if (strcmp(paging, "nested")) {
+	bool shadow = !strcmp(paging, "shadow"), nested = !strcmp(paging, "nested");
+
+	if (!shadow && !nested && strcmp(paging, "auto")) {
 		pr_err("paging=%s: it is nested, shadow or auto\n", paging);
 		return -EINVAL;
 	}
-	if (hull_has_nested)
-		return 0;
-	pr_err("paging=nested: this CPU has no nested paging\n");
-	return -EOPNOTSUPP;
+	/* The CPU reads a PAE guest's root entries in clear: CR3 has no encryption bit there. */
+	hull_has_shadow = !sme_me_mask;
+	if (!hull_has_nested && (nested || !hull_has_shadow)) {
+		pr_err("this CPU has no nested paging%s\n",
+		       hull_has_shadow ? "" : ", and memory encryption is in the way of shadow paging");
+		return -EOPNOTSUPP;
+	}
+	if (!hull_has_shadow && shadow) {
+		pr_err("paging=shadow: not while the host's memory is encrypted (mem_encrypt=off)\n");
+		return -EOPNOTSUPP;
+	}
+	shadow |= !hull_has_nested;
+	hull_default_paging = shadow ? HULL_PAGING_SHADOW : HULL_PAGING_NESTED;
+	return 0;
 }
 
 static int __init hull_init(void)
 {
 	int err;
 
+	/* The MMU's lock is taken with interrupts off, where its locks may not sleep. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		pr_err("PREEMPT_RT kernels are not supported\n");
+		return -EOPNOTSUPP;
+	}
 	err = pick_backend();
 	if (!err)
 		err = pick_paging();
