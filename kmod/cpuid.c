@@ -176,7 +176,8 @@ static void __init add_extended(void)
 	}
 	if (max >= 0x80000008) {
 		entry = add_host(0x80000008, 0, 0);
-		entry->eax = hull_gpa_bits | (boot_cpu_data.x86_virt_bits << 8);
+		/* The host may have 57, guests have no five levels. */
+		entry->eax = hull_gpa_bits | (min_t(u32, boot_cpu_data.x86_virt_bits, 48) << 8);
 		entry->ecx = entry->edx = 0;
 	}
 	if (max >= 0x80000021) {

@@ -66,6 +66,10 @@ TEST_F(cpuid, offers_what_a_guest_needs)
 	EXPECT_EQ(0, FIND(0x80000001, 0)->ecx & (1 << 2));	/* SVM */
 	EXPECT_EQ(0, FIND(0x80000001, 0)->edx & (1 << 27));	/* RDTSCP */
 	EXPECT_FALSE(FIND(7, 0) && (FIND(7, 0)->ecx & (1 << 22)));	/* RDPID */
+	EXPECT_FALSE(FIND(7, 0) && (FIND(7, 0)->ecx & (1 << 16)));	/* LA57 */
+	/* So linear addresses have 48 bits, also where the host's have 57. */
+	ASSERT_NE(NULL, FIND(0x80000008, 0));
+	EXPECT_EQ(48, FIND(0x80000008, 0)->eax >> 8 & 0xff);
 	EXPECT_EQ(NULL, FIND(0x8000000a, 0));
 	ASSERT_NE(NULL, FIND(0x40000100, 0));
 	ASSERT_NE(NULL, FIND(0x40000000, 0));

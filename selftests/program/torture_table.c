@@ -34,17 +34,10 @@ entry_t get_entry(uint32_t gpa)
 	return *(volatile entry_t *)(word)gpa;
 }
 
-/*
- * An entry of PAE's root has no accessed bit, but QEMU sets it. Not even a copy on the stack may
- * have it, for runs are compared.
- */
+/* An entry of PAE's root has no accessed bit, but QEMU sets it. */
 static entry_t get_root_entry(uint32_t gpa)
 {
-	uint32_t low;
-
-	asm volatile("mov %1, %0\n and $~0x20, %0" :
-		     "=r"(low) : "m"(*(volatile uint32_t *)(word)gpa));
-	return low;
+	return get_entry(gpa) & ~(entry_t)BIT_A;
 }
 
 static entry_t *model_of(uint32_t gpa)
