@@ -27,7 +27,7 @@ user/hull: FORCE
 	+@$(MAKE) --no-print-directory -C user hull
 
 # The scripts' own makes know nothing of this one's jobs.
-demo check check-long lint bench:
+demo check check-long lint bench bench-linux:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL scripts/$(subst check-long,check --long,$@)
 
 modules_install:
@@ -56,7 +56,7 @@ help:
 #: make demo               boot Debian's kernel as a guest, in the lab or on this machine
 #: make check              all tests (less than 30 minutes on 2 CPUs); check-long: the long ones too
 #: make lint               style and static checks
-#: make bench              what each operation costs, in instructions
+#: make bench              what each operation costs, in instructions; bench-linux: a Linux guest
 #: make install            modules_install for KVER, and the launcher ([DESTDIR=] [prefix=/usr/local])
 #: make compile_commands.json   for editors
 #: make clean
@@ -64,4 +64,4 @@ help:
 #: demo and check install what they lack (apt-get, as root). Variables: KVER, KDIR (the headers).
 
 FORCE:
-.PHONY: all module demo check check-long lint bench modules_install install clean help FORCE
+.PHONY: all module demo check check-long lint bench bench-linux modules_install install clean help FORCE
