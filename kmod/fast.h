@@ -256,7 +256,10 @@ static __always_inline bool hull_fast_page_fault(struct hull_vcpu *vcpu, u64 gva
 static __always_inline bool hull_fast_port(struct hull_vcpu *vcpu, u16 port, u8 size, bool write,
 					   u32 *value)
 {
-	if (vcpu->vm->irqchip && hull_irqchip_port(vcpu, port, size, write, value))
+	const struct hull_irqchip *chip = vcpu->vm->irqchip;
+
+	if (chip && hull_irqchip_port_maybe(chip, port) &&
+	    hull_irqchip_port(vcpu, port, size, write, value))
 		return true;
 	return write && hull_ring_write_fast(vcpu, HULL_SPACE_PORT, port, size, *value);
 }

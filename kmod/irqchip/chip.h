@@ -156,15 +156,15 @@ struct hull_vm_clock {
 
 /**
  * struct hull_irqchip - interrupt controllers and timers of a VM
+ * @ports: constant
  * @vm: the VM; constant
  * @has_pit: HULL_VM_PIT; constant
- * @pm_timer_port: 0: no PM timer; constant
  * @last_lowest: APIC that got the latest lowest-priority interrupt; a hint, races are harmless
  */
 struct hull_irqchip {
+	struct hull_port_hint ports;
 	struct hull_vm *vm;
 	bool has_pit;
-	u16 pm_timer_port;
 	unsigned int last_lowest;
 	struct hull_pics pics;
 	struct hull_ioapic_chip ioapic;
@@ -320,6 +320,7 @@ void hull_vm_clock_create(struct hull_irqchip *chip);		/* sleeps */
 void hull_vm_clock_destroy(struct hull_irqchip *chip);		/* sleeps */
 void hull_vm_clock_get(struct hull_irqchip *chip, struct hull_clock *clock);
 void hull_vm_clock_set(struct hull_irqchip *chip, const struct hull_clock *clock); /* sleeps */
+u64 hull_clock_read(const struct hull_vm_clock *clock);
 u64 hull_tsc_to_ns(const struct hull_vm_clock *clock, u64 cycles);
 
 #endif

@@ -50,7 +50,7 @@ u64 hull_tsc_to_ns(const struct hull_vm_clock *clock, u64 cycles)
 }
 
 /* Inside a read section of clock->seq. */
-static u64 clock_ns(const struct hull_vm_clock *clock)
+static __always_inline u64 clock_ns(const struct hull_vm_clock *clock)
 {
 	u64 tsc;
 
@@ -61,7 +61,7 @@ static u64 clock_ns(const struct hull_vm_clock *clock)
 	return clock->ns + (tsc > clock->tsc ? scale(clock, tsc - clock->tsc) : 0);
 }
 
-static u64 read_clock(const struct hull_vm_clock *clock)
+u64 hull_clock_read(const struct hull_vm_clock *clock)
 {
 	unsigned int seq;
 	u64 ns;
@@ -75,7 +75,7 @@ static u64 read_clock(const struct hull_vm_clock *clock)
 
 u64 hull_vm_clock_ns(struct hull_vm *vm)
 {
-	return vm->irqchip ? read_clock(&vm->irqchip->clock) : 0;
+	return vm->irqchip ? hull_clock_read(&vm->irqchip->clock) : 0;
 }
 
 u64 hull_guest_tsc(struct hull_vcpu *vcpu)
@@ -105,7 +105,7 @@ static void rebase(struct hull_vm_clock *clock, bool use_tsc, const u64 *ns)
 
 void hull_vm_clock_get(struct hull_irqchip *chip, struct hull_clock *clock)
 {
-	clock->ns = read_clock(&chip->clock);
+	clock->ns = hull_clock_read(&chip->clock);
 	clock->pm_timer = clock->ns + READ_ONCE(chip->clock.pm_offset);
 }
 

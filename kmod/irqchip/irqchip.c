@@ -7,6 +7,8 @@
 #include "chip.h"
 #include "vcpu.h"
 
+static_assert(offsetof(struct hull_irqchip, ports) == 0);
+
 #define PM_TIMER_SIZE	4
 #define PAGE_OFFSET_BITS	0xfffULL
 
@@ -26,7 +28,7 @@ int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args)
 		return -ENOMEM;
 	chip->vm = vm;
 	chip->has_pit = args->flags & HULL_VM_PIT;
-	chip->pm_timer_port = args->pm_timer_port;
+	chip->ports.pm_timer = args->pm_timer_port;
 	hull_pic_init(chip);
 	hull_ioapic_init(chip);
 	hull_pit_init(chip);
@@ -72,27 +74,23 @@ bool hull_irqchip_memory(struct hull_vcpu *vcpu, gpa_t gpa, unsigned int size, b
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-/* Ports of one byte each. False: not ours. */
-static bool port_read(struct hull_irqchip *chip, u16 port, u8 *value)
+/* Ports of one byte each. -1 and false: not ours. */
+static __always_inline int port_read(struct hull_irqchip *chip, u16 port)
 {
 	switch (port) {
 	case 0x20 ... 0x21:
 	case 0xa0 ... 0xa1:
 	case 0x4d0 ... 0x4d1:
-		*value = hull_pic_read(chip, port);
-		return true;
+		return hull_pic_read(chip, port);
 	case 0x40 ... 0x43:
 	case 0x61:
-		if (!chip->has_pit)
-			return false;
-		*value = hull_pit_read(chip, port);
-		return true;
+		return chip->has_pit ? hull_pit_read(chip, port) : -1;
 	default:
-		return false;
+		return -1;
 	}
 }
 
-static bool port_write(struct hull_irqchip *chip, u16 port, u8 value)
+static __always_inline bool port_write(struct hull_irqchip *chip, u16 port, u8 value)
 {
 	switch (port) {
 	case 0x20 ... 0x21:
@@ -111,6 +109,31 @@ static bool port_write(struct hull_irqchip *chip, u16 port, u8 value)
 	}
 }
 
+/* The first byte decides; the others go to their ports, or nowhere. */
+static noinline bool wide_port(struct hull_irqchip *chip, u16 port, unsigned int size, bool write,
+			       u32 *value)
+{
+	unsigned int i;
+	u32 result = 0;
+	int byte;
+
+	for (i = 0; i < size; i++) {
+		if (write) {
+			if (!port_write(chip, port + i, *value >> (i * 8)) && !i)
+				return false;
+			continue;
+		}
+		byte = port_read(chip, port + i);
+		if (byte < 0 && !i)
+			return false;
+		/* Nobody answers with all ones, which is -1. */
+		result |= (u32)(u8)byte << (i * 8);
+	}
+	if (!write)
+		*value = result;
+	return true;
+}
+
 static void pm_timer_port(struct hull_irqchip *chip, unsigned int offset, unsigned int size,
 			  bool write, u32 *value)
 {
@@ -124,34 +147,22 @@ static void pm_timer_port(struct hull_irqchip *chip, unsigned int offset, unsign
 bool hull_irqchip_port(struct hull_vcpu *vcpu, u16 port, unsigned int size, bool write, u32 *value)
 {
 	struct hull_irqchip *chip = vcpu->vm->irqchip;
-	unsigned int i;
-	u32 result = 0;
-	u8 byte;
+	int byte;
 
 	if (!chip)
 		return false;
-	if (chip->pm_timer_port && port >= chip->pm_timer_port &&
-	    port - chip->pm_timer_port < PM_TIMER_SIZE) {
-		pm_timer_port(chip, port - chip->pm_timer_port, size, write, value);
+	if (chip->ports.pm_timer && (port & ~(PM_TIMER_SIZE - 1)) == chip->ports.pm_timer) {
+		pm_timer_port(chip, port % PM_TIMER_SIZE, size, write, value);
 		return true;
 	}
-	/* The first byte decides; of a wider access the others go to their ports, or nowhere. */
-	if (write) {
-		if (!port_write(chip, port, *value))
-			return false;
-		for (i = 1; i < size; i++)
-			port_write(chip, port + i, *value >> (i * 8));
-		return true;
-	}
-	if (!port_read(chip, port, &byte))
+	if (unlikely(size > 1))
+		return wide_port(chip, port, size, write, value);
+	if (write)
+		return port_write(chip, port, *value);
+	byte = port_read(chip, port);
+	if (byte < 0)
 		return false;
-	result = byte;
-	for (i = 1; i < size; i++) {
-		if (!port_read(chip, port + i, &byte))
-			byte = 0xff;
-		result |= (u32)byte << (i * 8);
-	}
-	*value = result;
+	*value = byte;
 	return true;
 }
 

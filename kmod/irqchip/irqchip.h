@@ -12,6 +12,7 @@
 #include "../types.h"
 #include "hull.h"
 
+struct hull_irqchip;
 struct hull_lapic;
 
 #define HULL_APIC_BASE_DEFAULT	0xfee00000ULL
@@ -68,6 +69,18 @@ bool hull_irqchip_memory(struct hull_vcpu *vcpu, gpa_t gpa, unsigned int size, b
 			 u64 *value);
 /* Ports: PICs, PIT, 0x61, PM timer. True when the port is theirs. */
 bool hull_irqchip_port(struct hull_vcpu *vcpu, u16 port, unsigned int size, bool write, u32 *value);
+
+/* The first member of struct hull_irqchip. */
+struct hull_port_hint {
+	u16 pm_timer;	/* 0: none; a multiple of four */
+};
+
+/* False: hull_irqchip_port() would find nobody; for the path to those who have the other ports. */
+static inline bool hull_irqchip_port_maybe(const struct hull_irqchip *chip, u16 port)
+{
+	return port <= 0xa1 || (port & ~1) == 0x4d0 ||
+	       (port & ~3) == ((const struct hull_port_hint *)chip)->pm_timer;
+}
 
 /* ---- device side: any context ---- */
 int hull_irq_set(struct hull_vm *vm, u32 gsi, bool level);	/* -EINVAL: no such line */

@@ -3,7 +3,8 @@
  * The two 8259A interrupt controllers of a PC, the second one on line 2 of the first, with the
  * edge/level control registers (ELCR) of its chipset.
  *
- * All under pics.lock, interrupts off. The first one's output reaches the local APICs' LINT0.
+ * All under pics.lock, interrupts off, but plain reads of registers, which are single bytes. The
+ * first one's output reaches the local APICs' LINT0.
  */
 #include "chip.h"
 
@@ -19,23 +20,15 @@ enum init_state { INIT_DONE, INIT_ICW2, INIT_ICW3, INIT_ICW4 };
 /* The highest priority, 0 to 7 after rotation, among the lines of @mask; 8: none. */
 static unsigned int priority(const struct hull_pic *pic, u8 mask)
 {
-	unsigned int i;
-
-	for (i = 0; i < 8; i++) {
-		if (mask & (1 << ((i + pic->priority_add) & 7)))
-			break;
-	}
-	return i;
+	return __ffs(ror8(mask, pic->priority_add) | 1 << 8);
 }
 
-/* The line that would interrupt now, or -1. */
-static int pic_line(const struct hull_pic *pic, bool master)
+/* The line that would interrupt now, or -1; some are requested. */
+static int requested_line(const struct hull_pic *pic, bool master)
 {
 	unsigned int wanted = priority(pic, pic->irr & ~pic->imr);
 	u8 service = pic->isr;
 
-	if (wanted == 8)
-		return -1;
 	/* Special mask mode: lines in service that are masked hold nobody back. */
 	if (pic->special_mask)
 		service &= ~pic->imr;
@@ -45,6 +38,12 @@ static int pic_line(const struct hull_pic *pic, bool master)
 	if (wanted >= priority(pic, service))
 		return -1;
 	return (wanted + pic->priority_add) & 7;
+}
+
+/* The same for any. */
+static __always_inline int pic_line(const struct hull_pic *pic, bool master)
+{
+	return pic->irr & ~pic->imr ? requested_line(pic, master) : -1;
 }
 
 static void set_line(struct hull_pic *pic, unsigned int line, bool level)
@@ -243,16 +242,24 @@ static void write_data(struct hull_pic *pic, u8 value)
 	}
 }
 
-/* A read after the poll command acknowledges and tells the line. */
-static u8 read_poll(struct hull_pic *pic, bool master)
+/* A read after the poll command acknowledges and tells the line. -1: another CPU was faster. */
+static int read_poll(struct hull_irqchip *chip, unsigned int which)
 {
-	int line = pic_line(pic, master);
+	struct hull_pic *pic = &chip->pics.pic[which];
+	int line, value = -1;
+	unsigned long flags;
 
-	pic->poll = 0;
-	if (line < 0)
-		return 0x07;
-	acknowledge(pic, line);
-	return 0x80 | line;
+	raw_spin_lock_irqsave(&chip->pics.lock, flags);
+	if (pic->poll) {
+		WRITE_ONCE(pic->poll, 0);
+		line = pic_line(pic, which == MASTER);
+		value = line < 0 ? 0x07 : 0x80 | line;
+		if (line >= 0)
+			acknowledge(pic, line);
+		update(chip);
+	}
+	raw_spin_unlock_irqrestore(&chip->pics.lock, flags);
+	return value;
 }
 
 /* 0x20, 0x21 and 0x4d0; 0xa0, 0xa1 and 0x4d1 */
@@ -264,23 +271,19 @@ static unsigned int which_pic(u16 port)
 u8 hull_pic_read(struct hull_irqchip *chip, u16 port)
 {
 	unsigned int which = which_pic(port);
-	struct hull_pic *pic = &chip->pics.pic[which];
-	unsigned long flags;
-	u8 value;
+	const struct hull_pic *pic = &chip->pics.pic[which];
+	int value;
 
-	raw_spin_lock_irqsave(&chip->pics.lock, flags);
-	if (port >= 0x4d0) {
-		value = pic->elcr;
-	} else if (pic->poll) {
-		value = read_poll(pic, which == MASTER);
-		update(chip);
-	} else if (port & 1) {
-		value = pic->imr;
-	} else {
-		value = pic->read_isr ? pic->isr : pic->irr;
+	if (port >= 0x4d0)
+		return READ_ONCE(pic->elcr);
+	if (unlikely(READ_ONCE(pic->poll))) {
+		value = read_poll(chip, which);
+		if (value >= 0)
+			return value;
 	}
-	raw_spin_unlock_irqrestore(&chip->pics.lock, flags);
-	return value;
+	if (port & 1)
+		return READ_ONCE(pic->imr);
+	return READ_ONCE(pic->read_isr) ? READ_ONCE(pic->isr) : READ_ONCE(pic->irr);
 }
 
 void hull_pic_write(struct hull_irqchip *chip, u16 port, u8 value)

@@ -12,7 +12,7 @@
 
 u32 hull_pm_timer_read(struct hull_irqchip *chip)
 {
-	u64 ns = hull_vm_clock_ns(chip->vm) + READ_ONCE(chip->clock.pm_offset);
+	u64 ns = hull_clock_read(&chip->clock) + READ_ONCE(chip->clock.pm_offset);
 
 	return mul_u64_u32_div(ns, PM_TIMER_HZ, NSEC_PER_SEC) & PM_TIMER_MASK;
 }

@@ -169,6 +169,7 @@ static void test_ports(void)
 
 	machine(0x1);
 	for (port = 0; port < 0x10000; port++) {
+		EXPECT(hull_irqchip_port_maybe(vm.irqchip, port) || !is_ours(port));
 		for (size = 1; size <= 4; size *= 2) {
 			value = 0x12345678;
 			EXPECT_EQ(hull_irqchip_port(cpu[0], port, size, false, &value),
@@ -184,6 +185,8 @@ static void test_ports(void)
 			hull_irq_pending(cpu[0]);
 		}
 	}
+	EXPECT(!hull_irqchip_port_maybe(vm.irqchip, 0x3f8));
+	EXPECT(!hull_irqchip_port_maybe(vm.irqchip, PM_PORT + 4));
 	shim_advance(NSEC_PER_SEC / 10);
 }
 

@@ -36,7 +36,10 @@ typedef __s64 s64;
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define noinline	__attribute__((noinline))
+#undef __always_inline
+#define __always_inline	inline __attribute__((always_inline))
 #define fallthrough	__attribute__((fallthrough))
+#define static_assert(x) _Static_assert(x, #x)
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define max(a, b)	((a) > (b) ? (a) : (b))
@@ -106,6 +109,7 @@ static inline void __clear_bit(unsigned int n, unsigned long *map)
 
 #define __fls(x)	((unsigned int)(63 - __builtin_clzl(x)))
 #define __ffs(x)	((unsigned int)__builtin_ctzl(x))
+#define ror8(x, n)	((u8)((u8)(x) >> (n) | (u8)(x) << (8 - (n))))
 
 /* ---- arithmetic: what overflows on the CPU (DIV) aborts here ---- */
 
