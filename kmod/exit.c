@@ -61,13 +61,9 @@ static int plain_access(struct hull_vcpu *vcpu, const struct hull_exit *exit, u3
 			u64 address, u8 reg)
 {
 	u64 value = exit->write ? exit->value : 0;
-	struct hull_request request = {
-		.space = space, .write = exit->write, .size = exit->size, .count = 1,
-		.address = address, .data = &value,
-	};
 	int next;
 
-	next = hull_ring_access(vcpu, &request);
+	next = hull_ring_access_plain(vcpu, space, address, exit->size, exit->write, &value);
 	if (next) {
 		vcpu->pending = (struct hull_continuation) {
 			.kind = HULL_CONT_ACCESS, .size = exit->size, .write = exit->write,
@@ -133,7 +129,9 @@ static int memory_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit, in
 
 static int exit_memory(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	int fault = hull_mmu_fault(vcpu, exit->gpa, exit->access);
+	/* A move that is known was found in the window to go where no memory is. */
+	int fault = exit->next_rip ? HULL_FAULT_MMIO :
+				     hull_mmu_fault(vcpu, exit->gpa, exit->access);
 
 	return memory_fault(vcpu, exit, fault, exit->gpa, exit->access);
 }

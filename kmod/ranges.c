@@ -3,7 +3,7 @@
  * The range table of a VM: what HULL_ADD_RANGE and HULL_REMOVE_RANGE check and change.
  *
  * A table is never changed: each ioctl builds another one, publishes it under vm->lock and waits
- * until nobody reads the old one, in the window (interrupts off) or outside (rcu_read_lock()). So
+ * until nobody reads the old one, in the window (interrupts off) or outside (preemption off). So
  * once HULL_REMOVE_RANGE returned the consumer or eventfd is not touched any more. Each target
  * holds references on both; a copy in the next table takes them over.
  */

@@ -195,8 +195,9 @@ static int route(struct hull_vcpu *vcpu, struct hull_consumer **consumer, bool *
 	const struct hull_target *target;
 	int ret;
 
-	rcu_read_lock();
-	ret = find_target(rcu_dereference(vcpu->vm->ranges), request, vcpu->ring.value, &target);
+	rcu_read_lock_sched();
+	ret = find_target(rcu_dereference_sched(vcpu->vm->ranges), request, vcpu->ring.value,
+			  &target);
 	if (ret)
 		goto out;
 	*consumer = target ? target->consumer : NULL;
@@ -209,7 +210,7 @@ static int route(struct hull_vcpu *vcpu, struct hull_consumer **consumer, bool *
 		hull_consumer_get(*consumer);
 	}
 out:
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	return ret;
 }
 
@@ -408,19 +409,43 @@ static bool request_ok(const struct hull_request *request)
 	}
 }
 
-int hull_ring_access(struct hull_vcpu *vcpu, const struct hull_request *request)
+static int begin(struct hull_vcpu *vcpu, u64 value, void *data)
 {
 	struct hull_ring_vcpu *ring = &vcpu->ring;
 
-	if (WARN_ON_ONCE(ring->pending || !request_ok(request)))
-		return -EINVAL;
-	ring->request = *request;
-	ring->value = 0;
-	if (request->write && request->count == 1)
-		memcpy(&ring->value, request->data, request->size);
+	ring->value = value;
 	ring->pending = true;
 	ring->resumed = false;
-	return go_on(vcpu, request->data, request->size * request->count);
+	return go_on(vcpu, data, ring->request.size * ring->request.count);
+}
+
+int hull_ring_access(struct hull_vcpu *vcpu, const struct hull_request *request)
+{
+	u64 value = 0;
+
+	if (WARN_ON_ONCE(vcpu->ring.pending || !request_ok(request)))
+		return -EINVAL;
+	vcpu->ring.request = *request;
+	if (request->write && request->count == 1)
+		memcpy(&value, request->data, request->size);
+	return begin(vcpu, value, request->data);
+}
+
+int hull_ring_access_plain(struct hull_vcpu *vcpu, u32 space, u64 address, u32 size, bool write,
+			   u64 *value)
+{
+	struct hull_request *request = &vcpu->ring.request;
+
+	if (WARN_ON_ONCE(vcpu->ring.pending))
+		return -EINVAL;
+	request->space = space;
+	request->write = write;
+	request->size = size;
+	request->count = 1;
+	request->address = address;
+	request->data = NULL;
+	memset(request->args, 0, sizeof(request->args));
+	return begin(vcpu, write ? *value & hull_size_mask(size) : 0, value);
 }
 
 int hull_ring_finish(struct hull_vcpu *vcpu, void *data, size_t len)

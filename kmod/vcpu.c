@@ -194,7 +194,7 @@ static int handle_exit(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 /* One turn. HULL_RESUME: another one; HULL_PUBLISH; -errno. */
 static int run_once(struct hull_vcpu *vcpu)
 {
-	struct hull_exit exit;
+	struct hull_exit *exit = &vcpu->exit;
 	int err;
 
 	if (READ_ONCE(vcpu->run->stop))
@@ -218,11 +218,11 @@ static int run_once(struct hull_vcpu *vcpu)
 		if (err)
 			return err;
 	}
-	exit.kind = HULL_X_NONE;
-	err = hull_backend->run(vcpu, &exit);
+	exit->kind = HULL_X_NONE;
+	err = hull_backend->run(vcpu, exit);
 	if (err)
 		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, 0, -err, 0);
-	return exit.kind == HULL_X_NONE ? HULL_RESUME : handle_exit(vcpu, &exit);
+	return exit->kind == HULL_X_NONE ? HULL_RESUME : handle_exit(vcpu, exit);
 }
 
 static long vcpu_run(void *object, void *arg)

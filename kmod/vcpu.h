@@ -127,6 +127,7 @@ struct hull_vcpu {
 	struct hull_emu_regs emu_regs;	/* what it works on */
 	int emu_next;			/* what to return while it is suspended */
 	u8 scratch[HULL_PAYLOAD_SIZE];	/* answers on their way to the emulator */
+	struct hull_exit exit;		/* what closed the latest window */
 	u64 last_exit_code;
 	gpa_t fault_gpa;		/* of the fault being emulated, 0: not known */
 	u32 fault_access;
