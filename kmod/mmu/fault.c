@@ -4,11 +4,11 @@
  * space and map it, or say that the access is not one to memory.
  *
  * In four steps: look up the region; see whether an entry that is there only lacks a permission
- * that it may have; get the page (sleeps, no locks); install it. A page is never pinned: the
- * reference from get_user_pages() is put as soon as the entry is in, and the MMU notifier takes the
- * entry away before the page goes. What may have changed between lookup and installation is checked
- * again under mmu->lock: the notifier's sequence and the generation of the regions. When it has,
- * the guest tries again.
+ * that it may have; get the page, faulted in before if the process does not map it yet (sleeps, no
+ * locks); install it. A page is never pinned: the reference from get_user_pages() is put as soon as
+ * the entry is in, and the MMU notifier takes the entry away before the page goes. What may have
+ * changed between lookup and installation is checked again under mmu->lock: the notifier's sequence
+ * and the generation of the regions. When it has, the guest tries again.
  *
  * Dirty state of the host's page: a page is marked dirty when it is made writable for the guest,
  * for the hardware tells too late (the page may be gone when its entry is). So a read maps the page
@@ -41,6 +41,8 @@ MODULE_PARM_DESC(large_pages, "largest page for guest memory: 0: 4 KiB, 1: 2 MiB
  * @slot: copy of the region, less its dirty bitmap
  * @hva: of the frame
  * @sequence: of the notifier, read before the page was got
+ * @host: how the process maps the page, as found before it was got
+ * @host_known: @host allows the access
  * @page: a reference
  * @level: size to map
  * @host_write: the process may write the page
@@ -53,6 +55,8 @@ struct fault {
 	struct hull_memslot slot;
 	unsigned long hva;
 	unsigned long sequence;
+	struct hull_host_map host;
+	bool host_known;
 	struct page *page;
 	int level;
 	bool host_write;
@@ -104,12 +108,10 @@ static void set_host_dirty(u64 pfn)
 		folio_set_dirty(folio);
 }
 
-static void set_log_dirty(const struct hull_region_table *table, gfn_t gfn)
+static void set_log_dirty(const struct hull_region_table *table, const struct fault *fault)
 {
-	const struct hull_memslot *slot = hull_slot_find(table, gfn);
-
-	if (slot)
-		hull_slot_mark_dirty(slot, gfn);
+	if (fault->slot.flags & HULL_REGION_LOG_DIRTY)
+		hull_slot_mark_dirty(hull_slot_find(table, fault->gfn), fault->gfn);
 }
 
 /*
@@ -136,7 +138,7 @@ static bool fix_entry(struct hull_vm *vm, const struct fault *fault)
 		goto out;
 	if (level > 1 && (fault->slot.flags & HULL_REGION_LOG_DIRTY))
 		goto out;
-	set_log_dirty(table, fault->gfn);
+	set_log_dirty(table, fault);
 	set_host_dirty(hull_spte_pfn(spte));
 	set_bit(_PAGE_BIT_DIRTY, (unsigned long *)entry);
 	set_bit(_PAGE_BIT_RW, (unsigned long *)entry);
@@ -173,6 +175,28 @@ static int page_errno(long got)
 	default:
 		return -EFAULT;
 	}
+}
+
+static bool find_in_host(struct fault *fault)
+{
+	return hull_host_lookup(fault->hva, &fault->host) && (!fault->write || fault->host.write);
+}
+
+/*
+ * Does the process map the page? If not, fault it in at once: get_user_pages() would look twice
+ * before it does so. Errors are left to that; sleeps.
+ */
+static void fault_in(struct fault *fault)
+{
+	struct mm_struct *mm = current->mm;
+	bool unlocked = false;
+
+	fault->host_known = find_in_host(fault);
+	if (fault->host_known || mmap_read_lock_killable(mm))
+		return;
+	fixup_user_fault(mm, fault->hva, fault->write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+	fault->host_known = find_in_host(fault);
 }
 
 /* A reference to the page of the process; sleeps. 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR. */
@@ -214,18 +238,17 @@ static int largest_level(void)
 static void choose_mapping(struct fault *fault)
 {
 	const u32 flags = fault->slot.flags;
-	struct hull_host_map host;
-	bool known;
+	const struct hull_host_map *host = &fault->host;
+	bool known = fault->host_known && host->pfn == page_to_pfn(fault->page);
 
-	known = hull_host_lookup(fault->hva, &host) && host.pfn == page_to_pfn(fault->page);
-	fault->level = known ? min(host.level, largest_level()) : 1;
+	fault->level = known ? min(host->level, largest_level()) : 1;
 	while (fault->level > 1 && !level_fits(fault, fault->level))
 		fault->level--;
 
 	/* When the process' tables have no answer, a write that got its page has. */
-	fault->host_write = fault->write || (known && host.write);
+	fault->host_write = fault->write || (known && host->write);
 	fault->map_write = fault->write;
-	if (!fault->write && known && host.write && host.dirty)
+	if (!fault->write && known && host->write && host->dirty)
 		fault->map_write = !(flags & (HULL_REGION_READONLY | HULL_REGION_LOG_DIRTY));
 }
 
@@ -265,7 +288,7 @@ static bool install(struct hull_vcpu *vcpu, const struct fault *fault)
 		return false;
 	}
 	if (fault->write) {
-		set_log_dirty(table, fault->gfn);
+		set_log_dirty(table, fault);
 		set_host_dirty(pfn);
 	}
 	spte = hull_spte_leaf(pfn, fault->level, fault->map_write, fault->host_write);
@@ -299,6 +322,7 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 	fault.sequence = READ_ONCE(vm->notifier.sequence);
 	/* Read before the page is looked up; pairs with the end of an invalidation. */
 	smp_rmb();
+	fault_in(&fault);
 	err = get_page_at(&fault);
 	if (err)
 		return err;
