@@ -3,7 +3,7 @@
 #
 # How scripts/lab judges a run: which lines of L1's kernel log are reports, and
 # what exit status the traces of a run amount to. Sourced by scripts/lab; needs
-# lib.sh.
+# lib.sh, and emulator_says of the emulator's part.
 
 # Oopses of all kinds end in their number, "[#1]".
 REPORTS='\[#[0-9]+\]|BUG:|BUG |WARNING:|UBSAN:|ODEBUG:|KASAN:|Kernel panic|kernel BUG at'
@@ -36,7 +36,7 @@ died_at_boot() {
 
 # verdict RUN STATUS LIMIT: exits with what the run amounts to. RUN is the
 # directory with its traces (a file "expired": COMMAND's time was up), STATUS
-# that of QEMU, or 124 from timeout(1) around it.
+# that of the emulator, or 124 from timeout(1) around it.
 verdict() {
 	local run=$1 words=$1/words log begun='' status
 	! grep -qx begin "$words" || begun=y
@@ -60,10 +60,10 @@ verdict() {
 		die 124 "the time limit of $3 seconds has passed"
 	fi
 	tail -n 30 "$run/console" | print_log "its last lines"
-	cat "$run/qemu" >&2
+	emulator_says >&2
 	if [ -z "$begun" ]; then
-		die 125 "L1 did not come up$([ "$2" -ne 124 ] || echo " in time") (QEMU's exit status: $2)"
+		die 125 "L1 did not come up$([ "$2" -ne 124 ] || echo " in time") (the emulator's exit status: $2)"
 	fi
 	die 125 "L1 is gone before COMMAND ended: a reset, a triple fault, or COMMAND itself" \
-		"(QEMU's exit status: $2)"
+		"(the emulator's exit status: $2)"
 }

@@ -35,19 +35,16 @@ gone() {
 	for arguments in "" "--no-such-option true" "--cpus" "--cpus x true" "--cpus 0 true" \
 		"--timeout soon true" "--mem lots true" "--icount --cpus 2 true" \
 		"--backend other true" "--paging other true" "--module /no/such/file true" \
-		"--kvm-params npt=0 true" "--kmemleak true"; do
+		"--kvm-params npt=0 true" "--kmemleak true" "--emulator other true" \
+		"--backend vmx --emulator qemu true" "--cpu ryzen true" "--backend vmx --cpu none true" \
+		"--with /no/such/file true" "--emulator bochs --cpus 2 true" \
+		"--emulator bochs --icount true" "--emulator bochs --mem 3G true"; do
 		# shellcheck disable=SC2086 # words
 		lab $arguments
 		[ "$status" -eq 2 ]
 		[[ $output == *"lab: "* ]]
 	done
 	gone
-}
-
-@test "what does not exist yet is called so" {
-	lab --backend vmx true
-	[ "$status" -eq 2 ]
-	[[ $output == *"not yet"* ]]
 }
 
 @test "--help shows options, statuses and examples" {
@@ -76,11 +73,120 @@ gone() {
 	[[ $output == *"did not come up"* ]]
 }
 
+@test "another Bochs than 2.7 is refused" {
+	printf '#!/bin/sh\necho "   Bochs x86 Emulator 2.8"\n' >"$TMPDIR/bochs"
+	chmod +x "$TMPDIR/bochs"
+	HULL_LAB_BOCHS=$TMPDIR/bochs lab --backend vmx --no-module true
+	[ "$status" -eq 125 ]
+	[[ $output == *"2.8"*"apt-get install bochs"* ]]
+}
+
+# Skips the test where Bochs' kernel is not built, which takes minutes.
+bochs() {
+	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
+	lab --backend vmx --no-module "$@"
+}
+
+@test "Bochs: an Intel CPU; COMMAND's status, output, environment, directory and files" {
+	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
+	local out="$TMPDIR/with space, and comma"
+	mkdir "$TMPDIR/here" "$TMPDIR/more files" "$out"
+	cd "$TMPDIR/here"
+	head -c 100000 /dev/urandom >input
+	cp input same
+	echo more >"$TMPDIR/more files/name"
+	ln -s name "$TMPDIR/more files/link"
+	echo old >"$out/old"
+	touch -d yesterday "$out/old"
+	# shellcheck disable=SC2030,SC2031 # bats runs each test in a shell of its own
+	export HULL_TEST_WORDS="it's \"quoted\" \$HOME"
+	# shellcheck disable=SC2016 # for L1's shell
+	"$LAB" --backend vmx --no-module --stdin --out "$out" --with "$TMPDIR/more files" --console console -- sh -c '
+		cat
+		cat "$4"
+		printf "%s\n" "$1" "$HULL_TEST_WORDS" "$PWD" "$HOME" "$(id -u)" >&2
+		cat "$3/link" "$2/old" >&2
+		grep -m 1 -oE "svm|vmx" /proc/cpuinfo >&2
+		for flag in ept vpid unrestricted_guest; do
+			grep -m 1 "^vmx flags" /proc/cpuinfo | grep -ow $flag >&2
+		done
+		mkdir "$2/new"
+		echo kept >"$2/new/file"
+		echo lost >lost
+		exit 42' name "an argument" "$out" "$TMPDIR/more files" same <input >stdout 2>stderr || status=$?
+	[ "$status" -eq 42 ]
+	cat input input | cmp - stdout
+	printf '%s\n' "an argument" "$HULL_TEST_WORDS" "$PWD" /root 0 more old vmx ept vpid \
+		unrestricted_guest | diff - stderr
+	[ "$(cat "$out/new/file")" = kept ]
+	[ "$(cat "$out/old")" = old ]
+	[ ! -e lost ]
+	grep -q "Linux version" console
+	[ -z "$(ls -d "$TMPDIR"/hull-lab.* 2>/dev/null)" ]
+}
+
+@test "Bochs: the time limit gives 124, what was written before arrives" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	bochs --timeout 5 -- sh -c 'echo first; echo second >&2; while :; do :; done'
+	[ "$status" -eq 124 ]
+	[[ $output == *first* && $output == *second* && $output == *"time limit of 5"* ]]
+	gone
+}
+
+@test "Bochs: reports and panics give 126, an L1 that goes off 125" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	bochs -- sh -c 'echo well; echo "unchecked MSR access error: RDMSR from 0x1b" >/dev/kmsg'
+	[ "$status" -eq 126 ]
+	[[ $output == *well* && $output == *"| "*"RDMSR from 0x1b"* ]]
+	bochs -- sh -c 'echo c >/proc/sysrq-trigger; sleep 1000'
+	[ "$status" -eq 126 ]
+	[[ $output == *"Kernel panic"* ]]
+	bochs -- sh -c '/bin/busybox poweroff -f; sleep 1000'
+	[ "$status" -eq 125 ]
+	[[ $output == *"gone"* ]]
+	gone
+}
+
+@test "Bochs: an AMD CPU with next RIP and flush by ASID; other CPUs; what does not fit" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	bochs --backend svm --emulator bochs -- grep -m 1 ^flags /proc/cpuinfo
+	[ "$status" -eq 0 ]
+	[[ $output == *svm*nrip_save*flushbyasid* ]]
+	bochs --cpu core2_penryn_t9600 -- grep -m 1 "^vmx flags" /proc/cpuinfo
+	[ "$status" -eq 0 ]
+	[[ $output != *" ept"* ]]
+	head -c 70M /dev/zero >"$TMPDIR/large"
+	bochs --mem 128M --with "$TMPDIR/large" true
+	[ "$status" -eq 125 ]
+	[[ $output == *"does not fit"* ]]
+}
+
+@test "Bochs: SIGINT ends it and leaves no files" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
+	# Background jobs of a shell without job control ignore SIGINT.
+	set -m
+	"$LAB" --backend vmx --no-module sh -c 'while :; do :; done' 3>&- &
+	local lab=$! result=0 emulator=''
+	set +m
+	while [ -z "$emulator" ]; do
+		sleep 0.2
+		emulator=$(pgrep -f "bochs.*$TMPDIR/hull-lab" || :)
+	done
+	kill -INT $lab
+	wait $lab || result=$?
+	[ $result -eq 130 ]
+	run pgrep -f "bochs.*$TMPDIR/hull-lab"
+	[ "$status" -eq 1 ]
+	gone
+}
+
 @test "COMMAND's status, output, environment, directory and files" {
 	local out="$TMPDIR/with space, and comma"
 	mkdir "$TMPDIR/here"
 	cd "$TMPDIR/here"
 	head -c 3000000 /dev/urandom >input
+	# shellcheck disable=SC2030,SC2031 # bats runs each test in a shell of its own
 	export HULL_TEST_WORDS="it's \"quoted\" \$HOME"
 	# shellcheck disable=SC2016 # for L1's shell
 	"$LAB" --no-module --kernel "${LAB_KERNEL:-6.1}" --stdin --out "$out" -- sh -c '
