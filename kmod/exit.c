@@ -141,18 +141,16 @@ static int exit_page_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	bool ac = hull_fault_ac(vcpu->gprs.rflags, hull_backend->cpl(vcpu), exit->error_code);
 	u32 access = hull_fault_access(exit->error_code);
-	struct hull_walk walk = {};
-	int fault;
+	int fault = hull_shadow_fault(vcpu, exit->gva, exit->error_code, ac);
 
-	fault = hull_shadow_fault(vcpu, exit->gva, exit->error_code, ac, &walk);
 	if (fault == HULL_FAULT_GUEST) {
 		hull_count(vcpu, HULL_STAT_EXCEPTION);
 		trace_hull_fault(vcpu->id, exit->gva, access, fault);
-		hull_inject_page_fault(vcpu, exit->gva, walk.error_code);
+		hull_inject_page_fault(vcpu, exit->gva, vcpu->mmu.walk.error_code);
 		return HULL_RESUME;
 	}
 	hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
-	return memory_fault(vcpu, exit, fault, walk.gpa, access);
+	return memory_fault(vcpu, exit, fault, vcpu->mmu.walk.gpa, access);
 }
 
 static int exit_invlpg(struct hull_vcpu *vcpu)

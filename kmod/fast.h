@@ -22,16 +22,7 @@
 /* User address of @gpa, or 0. The window is an RCU read-side section: interrupts are off. */
 static __always_inline unsigned long hull_fast_hva(struct hull_vcpu *vcpu, gpa_t gpa)
 {
-	const struct hull_region_table *table = rcu_dereference_sched(vcpu->vm->regions);
-	gfn_t gfn = gpa_to_gfn(gpa);
-	const struct hull_memslot *slot;
-
-	/* The first slot is where kernels live. */
-	slot = &table->slots[0];
-	if (likely(table->count) && likely(gfn - slot->base < slot->npages))
-		return hull_slot_hva(slot, gfn) + offset_in_page(gpa);
-	slot = hull_slot_find(table, gfn);
-	return slot ? hull_slot_hva(slot, gfn) + offset_in_page(gpa) : 0;
+	return hull_regions_hva(rcu_dereference_sched(vcpu->vm->regions), gpa);
 }
 
 /* May an interrupt wait in a controller? */
@@ -230,23 +221,31 @@ static __always_inline bool hull_fault_ac(u64 rflags, u8 cpl, u32 error_code)
 	return (cpl < 3 || (error_code & X86_PF_USER)) && (rflags & X86_EFLAGS_AC);
 }
 
-/* A #PF with shadow paging. True: entered, or handed to the guest whose fault it is. */
-static __always_inline bool hull_fast_page_fault(struct hull_vcpu *vcpu, u64 gva, u32 error_code,
-						 u64 rflags, u8 cpl)
+/*
+ * A #PF with shadow paging, @exit->gva and @exit->error_code. MAPPED: the guest goes on: entered,
+ * or handed to the guest whose fault it is; MMIO: no memory is there: @exit->gpa and @exit->access
+ * are filled; -EAGAIN: it must be handled outside.
+ */
+static __always_inline int hull_fast_page_fault(struct hull_vcpu *vcpu, struct hull_exit *exit,
+						u64 rflags, u8 cpl)
 {
-	bool ac = hull_fault_ac(rflags, cpl, error_code);
-	struct hull_walk walk;
+	bool ac = hull_fault_ac(rflags, cpl, exit->error_code);
+	int fault = hull_shadow_fault_fast(vcpu, exit->gva, exit->error_code, ac);
 
-	switch (hull_shadow_fault_fast(vcpu, gva, error_code, ac, &walk)) {
-	case HULL_FAULT_MAPPED:
-		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
-		return true;
+	switch (fault) {
 	case HULL_FAULT_GUEST:
 		hull_count(vcpu, HULL_STAT_EXCEPTION);
-		hull_inject_page_fault(vcpu, gva, walk.error_code);
-		return true;
+		hull_inject_page_fault(vcpu, exit->gva, vcpu->mmu.walk.error_code);
+		return HULL_FAULT_MAPPED;
+	case HULL_FAULT_MMIO:
+		exit->gpa = vcpu->mmu.walk.gpa;
+		exit->access = hull_fault_access(exit->error_code);
+		fallthrough;
+	case HULL_FAULT_MAPPED:
+		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
+		fallthrough;
 	default:
-		return false;
+		return fault;
 	}
 }
 

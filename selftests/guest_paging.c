@@ -5,6 +5,8 @@
  * guest builds nothing: it takes steps (lib/steps.h) in tables that are there. Tables that change
  * are in guest_paging_change.c.
  */
+#include <sys/eventfd.h>
+
 #include "harness.h"
 #include "steps.h"
 
@@ -421,6 +423,42 @@ TEST_F(paging, faults_leave_no_dirty_bit)
 	script_read(script, 0, self->base, TAG);
 	script_entry(script, gpa, self->frame | self->leaf | PTE_W | PTE_A, ~0ULL);
 	ASSERT_EQ(0, script_run(script));
+}
+
+/* ---- no memory ------------------------------------------------------------------------------ */
+
+#define DEVICE		0xc0000000ULL
+
+/* A device is written through tables as memory is: by who may, and by nobody else. */
+TEST_F(paging, device_pages_have_rights)
+{
+	struct script *script = self->script;
+	struct paging *tables = &self->tables;
+	__u64 gpa = paging_entry(tables, self->base, self->level), gva = self->base + 8, count = 0;
+	struct hull_range bell = {
+		.space = HULL_SPACE_MEMORY, .delivery = HULL_DELIVER_DOORBELL, .length = 8,
+		.start = DEVICE + (gva & (self->span - 1)), .consumer = -1,
+		.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
+
+	ASSERT_EQ(0, hull_add_range(self->guest.vm, &bell));
+	paging_put(tables, gpa, DEVICE | self->leaf | PTE_W);
+	script_write(script, 0, gva, 1);
+	script_fault(script, ACCESS_USER | ACCESS_WRITE, gva, PF_P | PF_W | PF_U);
+	script_put(script, gpa, DEVICE | self->leaf | PTE_U);
+	script_invlpg(script, gva);
+	script_fault(script, ACCESS_WRITE, gva, PF_P | PF_W);
+	script_fault(script, ACCESS_USER | ACCESS_WRITE, gva, PF_P | PF_W | PF_U);
+	script_put(script, gpa, DEVICE | self->leaf | PTE_W | PTE_U);
+	script_invlpg(script, gva);
+	script_write(script, ACCESS_USER, gva, 2);
+	script_put(script, gpa, 0);
+	script_invlpg(script, gva);
+	script_fault(script, ACCESS_WRITE, gva, PF_W);
+	ASSERT_EQ(0, script_run(script));
+	EXPECT_EQ(sizeof(count), read(bell.eventfd, &count, sizeof(count)));
+	EXPECT_EQ(2, count);
+	close(bell.eventfd);
 }
 
 HULL_TEST_MAIN

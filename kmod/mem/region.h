@@ -68,6 +68,20 @@ static inline unsigned long hull_slot_hva(const struct hull_memslot *slot, gfn_t
 	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 }
 
+/* User address of @gpa, or 0. */
+static __always_inline unsigned long hull_regions_hva(const struct hull_region_table *table,
+						      gpa_t gpa)
+{
+	const struct hull_memslot *slot = &table->slots[0];
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	/* The first slot is where kernels live. */
+	if (likely(table->count) && likely(gfn - slot->base < slot->npages))
+		return hull_slot_hva(slot, gfn) + offset_in_page(gpa);
+	slot = hull_slot_find(table, gfn);
+	return slot ? hull_slot_hva(slot, gfn) + offset_in_page(gpa) : 0;
+}
+
 int hull_regions_init(struct hull_vm *vm);		/* an empty table; 0 or -ENOMEM */
 void hull_regions_destroy(struct hull_vm *vm);		/* no readers are left */
 

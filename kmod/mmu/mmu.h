@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Maps guest memory for the CPU. Four roles in four places: walk the guest's tables (walk.c),
+ * Maps guest memory for the CPU. Four roles in four places: walk the guest's tables (walk_core.h),
  * encode an entry (spte.h), map (fault.c with tdp.c; shadow.c above them), prove (check.c).
  *
  * The flush protocol. Whoever takes a permission away changes the entry under @lock, which counts
@@ -100,6 +100,8 @@ struct hull_mmu {
  * @pae: PAE's root table, below 4 GiB: four entries that point to @roots
  * @shadows: shadow pages allocated ahead of taking the lock
  * @nr_shadows: valid entries of @shadows
+ * @walk: through the guest's tables, for the last shadow fault
+ * @walked: the window has made it, for the exit that is being handled outside
  * @fault_rip: RIP of the last shadow fault ...
  * @fault_repeats: ... and how often in a row it was the same
  */
@@ -114,6 +116,8 @@ struct hull_mmu_vcpu {
 	u64 *pae;
 	struct hull_shadow *shadows[HULL_SHADOW_CACHE];
 	int nr_shadows;
+	struct hull_walk walk;
+	bool walked;
 	u64 fault_rip;
 	unsigned int fault_repeats;
 };
@@ -163,19 +167,17 @@ static inline u32 hull_fault_access(u32 error_code)
  * hull_shadow_fault - the guest touched @gva and its shadow did not allow it.
  * @error_code: the CPU's, of the #PF
  * @ac: RFLAGS.AC lifts SMAP for this access
- * @walk: result: MMIO: @walk->gpa, no memory or a write to be executed in software;
- *        GUEST: @walk->error_code
+ * vcpu->mmu.walk tells: MMIO: @gpa, no memory or a write to be executed in software;
+ * GUEST: @error_code.
  * Context and negative values as hull_mmu_fault(); -ENXIO: a guest table is not in memory.
  */
-int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
-		      struct hull_walk *walk);
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac);
 
 /*
  * hull_shadow_fault_fast - the same in the window, when nothing must be waited for
- * MAPPED, GUEST; -EAGAIN: it must be handled outside.
+ * MAPPED, GUEST; MMIO: no memory is there; -EAGAIN: it must be handled outside.
  */
-int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
-			   struct hull_walk *walk);
+int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac);
 
 /*
  * hull_shadow_prepare - before a window: takes HULL_REQ_ROOT, builds the root when there is none.
@@ -289,7 +291,10 @@ void hull_check_failed(struct hull_vm *vm, const char *what, u64 a, u64 b);
  */
 int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
 	      bool set_bits, struct hull_walk *walk);
-/* The same for the window, setting bits: -EAGAIN: it must be tried outside. */
+/*
+ * The same for the window (interrupts off, user faults disabled), setting bits. -EAGAIN: it must be
+ * tried outside.
+ */
 int hull_walk_atomic(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u32 access,
 		     struct hull_walk *walk);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shadow paging: what the hardware's tables say. A fault walks the guest's tables (walk.c), has the
- * frame mapped as with two-dimensional paging (fault.c), and enters the combination of both. The
- * picture is in shadow.h.
+ * Shadow paging: what the hardware's tables say. A fault walks the guest's tables, has the frame
+ * mapped as with two-dimensional paging (fault.c), and enters the combination of both. The picture
+ * is in shadow.h.
  *
  * Entries may lag behind the guest's tables just as a TLB may. So a fault, which found the guest's
  * entries before it took the lock, looks at them again under it: another vCPU may have changed and
@@ -184,13 +184,16 @@ static bool select_root(struct hull_vcpu *vcpu)
 		mmu->root = __pa(mmu->pae);
 		return true;
 	}
-	page = hull_shadow_find(&vcpu->vm->mmu, cr3_gfn(vcpu), role);
-	if (!page)
-		return false;
-	list_move(&page->lru, &vcpu->vm->mmu.pool.lru);
-	for (slot = 1; slot < HULL_SHADOW_ROOTS; slot++)
-		set_root(vcpu, slot, NULL);
-	set_root(vcpu, 0, page);
+	page = mmu->roots[0];
+	if (!page || page->gfn != cr3_gfn(vcpu) || page->role.word != role.word) {
+		page = hull_shadow_find(&vcpu->vm->mmu, cr3_gfn(vcpu), role);
+		if (!page)
+			return false;
+		list_move(&page->lru, &vcpu->vm->mmu.pool.lru);
+		set_root(vcpu, 0, page);
+		for (slot = 1; slot < HULL_SHADOW_ROOTS; slot++)
+			set_root(vcpu, slot, NULL);
+	}
 	mmu->root = __sme_set(__pa(page->table.entries));
 	return true;
 }
@@ -480,28 +483,43 @@ static bool map_walked(struct fault *fault)
 	return entered;
 }
 
-#define SHADOW_FAULT(vcpu_, gva_, error_code_, walk_) {						\
-	.vcpu = (vcpu_), .gva = (gva_), .walk = (walk_), .role = root_role(vcpu_),		\
-	.leaf.write = (error_code_) & X86_PF_WRITE, .leaf.user = (error_code_) & X86_PF_USER,	\
+static void begin_fault(struct fault *fault, struct hull_vcpu *vcpu, gva_t gva, u32 error_code)
+{
+	*fault = (struct fault){
+		.vcpu = vcpu, .gva = gva, .walk = &vcpu->mmu.walk, .role = root_role(vcpu),
+		.leaf.write = error_code & X86_PF_WRITE, .leaf.user = error_code & X86_PF_USER,
+	};
+	set_rights(fault);
 }
 
-int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
-		      struct hull_walk *walk)
+/* As hull_walk(), unless the window has done it: what has changed since is found by enter(). */
+static int walk_guest(struct hull_vcpu *vcpu, gva_t gva, u32 access, bool ac)
 {
-	struct fault fault = SHADOW_FAULT(vcpu, gva, error_code, walk);
-	const u32 access = hull_fault_access(error_code);
+	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
 	struct hull_paging paging;
-	int ret;
 
+	if (mmu->walked) {
+		mmu->walked = false;
+		return 0;
+	}
 	hull_vcpu_paging(vcpu, &paging);
 	paging.ac = ac;
-	ret = hull_walk(vcpu->vm, &paging, gva, access, true, walk);
+	return hull_walk(vcpu->vm, &paging, gva, access, true, &mmu->walk);
+}
+
+int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac)
+{
+	const u32 access = hull_fault_access(error_code);
+	struct fault fault;
+	int ret;
+
+	ret = walk_guest(vcpu, gva, access, ac);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : ret == -EAGAIN ? HULL_FAULT_MAPPED : ret;
-	set_rights(&fault);
+	begin_fault(&fault, vcpu, gva, error_code);
 	if (is_smap_write(&fault))
 		return HULL_FAULT_MMIO;
-	ret = hull_mmu_fault(vcpu, walk->gpa, access);
+	ret = hull_mmu_fault(vcpu, vcpu->mmu.walk.gpa, access);
 	if (ret)
 		return ret;
 	ret = fill(vcpu);
@@ -514,27 +532,32 @@ int hull_shadow_fault(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac
 	return HULL_FAULT_MAPPED;
 }
 
-int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac,
-			   struct hull_walk *walk)
+int hull_shadow_fault_fast(struct hull_vcpu *vcpu, gva_t gva, u32 error_code, bool ac)
 {
 	const struct hull_shadow_pool *pool = &vcpu->vm->mmu.pool;
-	struct fault fault = SHADOW_FAULT(vcpu, gva, error_code, walk);
+	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
 	struct hull_paging paging;
+	struct fault fault;
 	int ret;
 
+	mmu->walked = false;
 	hull_vcpu_paging(vcpu, &paging);
 	paging.ac = ac;
-	ret = hull_walk_atomic(vcpu->vm, &paging, gva, hull_fault_access(error_code), walk);
+	ret = hull_walk_atomic(vcpu->vm, &paging, gva, hull_fault_access(error_code), &mmu->walk);
 	if (ret)
 		return ret == -EFAULT ? HULL_FAULT_GUEST : -EAGAIN;
+	if (!hull_regions_hva(rcu_dereference_sched(vcpu->vm->regions), mmu->walk.gpa))
+		return HULL_FAULT_MMIO;
 	/* Pages are allocated outside, and those reclaimed for them freed there. */
-	if (vcpu->mmu.nr_shadows < HULL_SHADOW_CACHE || !vcpu->mmu.root ||
+	if (mmu->nr_shadows < HULL_SHADOW_CACHE || !mmu->root ||
 	    READ_ONCE(pool->pages) + HULL_SHADOW_CACHE > pool->cap)
-		return -EAGAIN;
-	set_rights(&fault);
-	if (is_smap_write(&fault))
-		return -EAGAIN;
-	return map_walked(&fault) ? HULL_FAULT_MAPPED : -EAGAIN;
+		goto outside;
+	begin_fault(&fault, vcpu, gva, error_code);
+	if (!is_smap_write(&fault) && map_walked(&fault))
+		return HULL_FAULT_MAPPED;
+outside:
+	mmu->walked = true;
+	return -EAGAIN;
 }
 
 struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned int *i)

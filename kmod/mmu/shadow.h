@@ -153,6 +153,12 @@ static inline struct hlist_node *hull_shadow_node(const struct hull_shadow *page
 	return (struct hlist_node *)page->table.side + i;
 }
 
+/* The page that an entry which is no leaf points to. Under mmu->lock. */
+static inline struct hull_shadow *hull_shadow_child(u64 spte)
+{
+	return container_of(hull_table_of(hull_spte_child(spte)), struct hull_shadow, table);
+}
+
 /* shadow_page.c: under mmu->lock unless said otherwise */
 
 int hull_shadow_pool_init(struct hull_vm *vm);		/* no lock; 0 or -ENOMEM */
@@ -164,8 +170,6 @@ int hull_shadow_fill(struct hull_vcpu *vcpu);		/* no lock; 0 or -ENOMEM */
 struct hull_shadow *hull_shadow_find(struct hull_mmu *mmu, gfn_t gfn, union hull_role role);
 /* A new one, from the vCPU's cache, out of sync; others may be reclaimed for it. */
 struct hull_shadow *hull_shadow_create(struct hull_vcpu *vcpu, gfn_t gfn, union hull_role role);
-/* The page that an entry which is no leaf points to. */
-struct hull_shadow *hull_shadow_child(u64 spte);
 /* The page whose node it is, and the node's number. */
 struct hull_shadow *hull_shadow_of_node(const struct hlist_node *node, unsigned int *i);
 

@@ -185,11 +185,6 @@ struct hull_shadow *hull_shadow_find(struct hull_mmu *mmu, gfn_t gfn, union hull
 	return NULL;
 }
 
-struct hull_shadow *hull_shadow_child(u64 spte)
-{
-	return container_of(hull_table_of(hull_spte_child(spte)), struct hull_shadow, table);
-}
-
 struct hull_shadow *hull_shadow_of_node(const struct hlist_node *node, unsigned int *i)
 {
 	unsigned long side = (unsigned long)node & ~((PAGE_SIZE << HULL_SHADOW_NODES_ORDER) - 1);

@@ -43,15 +43,26 @@ static unsigned int guest_entries(const struct hull_shadow *page)
 static unsigned long table_address(struct hull_vm *vm, const struct hull_shadow *page)
 {
 	const struct hull_region_table *table;
-	const struct hull_memslot *slot;
+	unsigned long hva;
 
 	table = rcu_dereference_protected(vm->regions, lockdep_is_held(&vm->mmu.lock));
-	slot = hull_slot_find(table, page->gfn);
-	if (!slot)
+	hva = hull_regions_hva(table, gfn_to_gpa(page->gfn));
+	if (!hva)
 		return 0;
-	return hull_slot_hva(slot, page->gfn) +
-	       page->role.quadrant * guest_entries(page) * hull_shadow_entry_size(page);
+	return hva + page->role.quadrant * guest_entries(page) * hull_shadow_entry_size(page);
 }
+
+/* Entry @i of @size bytes at @address; to be used as unsafe_get_user(). */
+#define unsafe_get_entry(entry, address, i, size, label) do {			\
+	u32 small_;								\
+										\
+	if ((size) == sizeof(u64)) {						\
+		unsafe_get_user(entry, (u64 __user *)(address) + (i), label);	\
+	} else {								\
+		unsafe_get_user(small_, (u32 __user *)(address) + (i), label);	\
+		entry = small_;							\
+	}									\
+} while (0)
 
 /* An entry derived from @old serves for @now: at most bits that the CPU sets were added. */
 static bool is_same(u64 old, u64 now)
@@ -69,17 +80,11 @@ static int next_change(const struct hull_shadow *page, unsigned long address, un
 	const unsigned int end = guest_entries(page), size = hull_shadow_entry_size(page);
 	const u64 *copy = page->table.copy;
 	unsigned int i;
-	u32 small;
 
 	if (!user_read_access_begin((void __user *)address, end * size))
 		return -EFAULT;
 	for (i = from; i < end; i++) {
-		if (size == 8) {
-			unsafe_get_user(*now, (u64 __user *)address + i, fault);
-		} else {
-			unsafe_get_user(small, (u32 __user *)address + i, fault);
-			*now = small;
-		}
+		unsafe_get_entry(*now, address, i, size, fault);
 		if (*now != copy[i])
 			break;
 	}
@@ -258,20 +263,25 @@ bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page)
 	return current_still;
 }
 
-/* Read one guest entry. */
+/* Read one guest entry; false: it cannot be read, and is zero. */
 static bool read_entry(struct hull_vm *vm, const struct hull_shadow *page, unsigned int i,
 		       u64 *entry)
 {
 	const unsigned int size = hull_shadow_entry_size(page);
 	unsigned long address = table_address(vm, page);
-	unsigned long left = size;
+	bool done = false;
 
 	*entry = 0;
 	pagefault_disable();
-	if (address)
-		left = __copy_from_user_inatomic(entry, (void __user *)(address + i * size), size);
+	if (!address || !user_read_access_begin((void __user *)address, (i + 1) * size))
+		goto out;
+	unsafe_get_entry(*entry, address, i, size, fault);
+	done = true;
+fault:
+	user_read_access_end();
+out:
 	pagefault_enable();
-	return !left;
+	return done;
 }
 
 bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry)

@@ -65,11 +65,6 @@ void hull_table_free(struct hull_vm *vm, struct hull_table *table)
 	kfree(table);
 }
 
-struct hull_table *hull_table_of(const void *entries)
-{
-	return (struct hull_table *)page_private(virt_to_page(entries));
-}
-
 struct hlist_head *hull_tdp_chain(u64 *entry)
 {
 	struct hlist_head *chains = hull_table_of(entry)->side;

@@ -7,6 +7,7 @@
 #define HULL_MMU_TDP_H
 
 #include <linux/list.h>
+#include <linux/mm.h>
 
 #include "../types.h"
 
@@ -36,7 +37,10 @@ void *hull_table_alloc(size_t size, int side_order);
 /* In check mode proves that the table is still poisoned and that its flush has ended. */
 void hull_table_free(struct hull_vm *vm, struct hull_table *table);
 /* The table that a page of entries belongs to. */
-struct hull_table *hull_table_of(const void *entries);
+static inline struct hull_table *hull_table_of(const void *entries)
+{
+	return (struct hull_table *)page_private(virt_to_page(entries));
+}
 
 /*
  * The functions below: under mmu->lock.

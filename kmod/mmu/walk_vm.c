@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Binds the walker (walk.c) to the memory of a VM: once for where the kernel may sleep, once for
- * the window. No locks of its own.
+ * Binds the walker (walk_core.h) to the memory of a VM: once for where the kernel may sleep, once
+ * for the window. No locks of its own.
  */
 #include <linux/errno.h>
+#include <linux/rcupdate.h>
+#include <linux/uaccess.h>
 
 #include "../mem/gpa.h"
 #include "../vm.h"
 #include "mmu.h"
+#include "walk_core.h"
 
 /* Memory that is there and cannot be had is worth another try; memory that is not there is not. */
 static int table_errno(int err)
@@ -38,9 +41,28 @@ int hull_walk(struct hull_vm *vm, const struct hull_paging *paging, gva_t gva, u
 	return hull_walk_tables(&memory, paging, gva, access, set_bits, walk);
 }
 
-static int read_entry_atomic(void *context, u64 gpa, u64 *entry, size_t len)
+static __always_inline int read_entry_atomic(void *context, u64 gpa, u64 *entry, size_t len)
 {
-	return table_errno(hull_gpa_read_atomic(context, gpa, entry, len));
+	const struct hull_vm *vm = context;
+	unsigned long hva = hull_regions_hva(rcu_dereference_sched(vm->regions), gpa);
+	u32 small;
+
+	if (unlikely(!hva))
+		return -ENXIO;
+	if (unlikely(!user_read_access_begin((void __user *)hva, sizeof(*entry))))
+		return -EAGAIN;
+	if (likely(len == sizeof(*entry))) {
+		unsafe_get_user(*entry, (u64 __user *)hva, fault);
+	} else {
+		unsafe_get_user(small, (u32 __user *)hva, fault);
+		*entry = small;
+	}
+	user_read_access_end();
+	return 0;
+
+fault:
+	user_read_access_end();
+	return -EAGAIN;
 }
 
 static int exchange_entry_atomic(void *context, u64 gpa, u64 *old, u64 new, size_t len)
@@ -57,5 +79,5 @@ int hull_walk_atomic(struct hull_vm *vm, const struct hull_paging *paging, gva_t
 		.context = vm,
 	};
 
-	return hull_walk_tables(&memory, paging, gva, access, true, walk);
+	return walk_tables(&memory, paging, gva, access, true, walk);
 }

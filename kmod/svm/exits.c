@@ -355,28 +355,38 @@ static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *
 #define NPF_FETCH	BIT(4)
 #define NPF_FINAL	BIT_ULL(32)	/* the address of the access itself, not of a table */
 
-static int memory_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+/* An access to @exit->gpa that is perhaps one to a device; @final: no table is there. */
+static __always_inline int device_access(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
+					 struct vmcb *vmcb, bool shadow, bool final)
 {
-	u64 info = vmcb->control.exit_info_1, *gpr = vcpu->gprs.gpr;
 	struct vmcb_save_area *save = &vmcb->save;
 	struct hull_exit *exit = svm->exit;
+	u64 *gpr = vcpu->gprs.gpr;
 
 	exit->kind = HULL_X_MEMORY;
-	exit->gpa = vmcb->control.exit_info_2;
-	exit->access = ((info & NPF_WRITE) ? HULL_ACCESS_WRITE : 0) |
-		       ((info & NPF_FETCH) ? HULL_ACCESS_FETCH : 0);
 	exit->next_rip = 0;
-	if ((info & (NPF_FETCH | NPF_FINAL)) != NPF_FINAL || !is_64bit(save) ||
+	if (!final || (exit->access & HULL_ACCESS_FETCH) || !is_64bit(save) ||
 	    (vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID))
 		return LEAVE;
 	gpr[HULL_GPR_RAX] = save->rax;
 	gpr[HULL_GPR_RSP] = save->rsp;
-	if (!hull_fast_move(vcpu, save->cr3, save->rip, exit))
+	if (!hull_fast_move(vcpu, guest_cr3(vcpu, vmcb, shadow), save->rip, exit))
 		return LEAVE;
 	save->rax = gpr[HULL_GPR_RAX];
 	save->rsp = gpr[HULL_GPR_RSP];
 	advance(vcpu, vmcb, exit->next_rip);
 	return AGAIN;
+}
+
+static int memory_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+{
+	u64 info = vmcb->control.exit_info_1;
+	struct hull_exit *exit = svm->exit;
+
+	exit->gpa = vmcb->control.exit_info_2;
+	exit->access = ((info & NPF_WRITE) ? HULL_ACCESS_WRITE : 0) |
+		       ((info & NPF_FETCH) ? HULL_ACCESS_FETCH : 0);
+	return device_access(vcpu, svm, vmcb, false, info & NPF_FINAL);
 }
 
 /* Shadow paging: what it counts as is found out with whose fault it is. */
@@ -388,10 +398,14 @@ static __always_inline int page_fault(struct hull_vcpu *vcpu, struct svm_vcpu *s
 	exit->kind = HULL_X_PAGE_FAULT;
 	exit->gva = vmcb->control.exit_info_2;
 	exit->error_code = vmcb->control.exit_info_1;
-	if (hull_fast_page_fault(vcpu, exit->gva, exit->error_code, vmcb->save.rflags,
-				 vmcb->save.cpl))
+	switch (hull_fast_page_fault(vcpu, exit, vmcb->save.rflags, vmcb->save.cpl)) {
+	case HULL_FAULT_MAPPED:
 		return AGAIN;
-	return LEAVE;
+	case HULL_FAULT_MMIO:
+		return device_access(vcpu, svm, vmcb, true, true);
+	default:
+		return LEAVE;
+	}
 }
 
 static int exception(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb, u32 code)
