@@ -422,6 +422,9 @@ static bool enter(struct fault *fault)
 	spte = hull_shadow_encode(vm, page, fault->level, &fault->leaf, READ_ONCE(*fault->tdp),
 				  fault->tdp_level);
 	hull_shadow_set_leaf(page, i, spte, fault->tdp);
+	if (page->role.level == 1 && page->state == HULL_SHADOW_UNSYNC &&
+	    !hull_shadow_is_direct(page))
+		hull_shadow_look_around(vm, page, i);
 	return true;
 }
 

@@ -209,7 +209,12 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 
 /* Look at the guest's table again. False: it could be read, and nothing had changed. */
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
-/* The same for it and all pages below: before it is linked anywhere. */
+/*
+ * Entry @i of a last level's table has faulted: look at those near it too, which the guest may have
+ * made together and will use next. Those that it has used before are entered.
+ */
+void hull_shadow_look_around(struct hull_vm *vm, struct hull_shadow *page, unsigned int i);
+/* hull_shadow_refresh() for it and all pages below: before it is linked anywhere. */
 void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top);
 /* The guest's table says what the copy says, or cannot be read. */
 bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);

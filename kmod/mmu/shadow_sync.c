@@ -30,6 +30,9 @@
 /* A page with so many parents is below every root. */
 #define MANY_PARENTS	8
 
+/* Entries of a last level that are looked at when one faults. */
+#define AROUND		16
+
 #define GUEST_A_D	(_PAGE_ACCESSED | _PAGE_DIRTY)
 
 /* ---- the guest's entries -------------------------------------------------------------------- */
@@ -71,13 +74,13 @@ static bool is_same(u64 old, u64 now)
 }
 
 /*
- * Number of the next guest entry from @from on that is not as in the copy, and what it is @now;
- * guest_entries() when there is none; -EFAULT.
+ * Number of the next guest entry from @from to @end that is not as in the copy, and what it is
+ * @now; @end when there is none; -EFAULT.
  */
 static int next_change(const struct hull_shadow *page, unsigned long address, unsigned int from,
-		       u64 *now)
+		       unsigned int end, u64 *now)
 {
-	const unsigned int end = guest_entries(page), size = hull_shadow_entry_size(page);
+	const unsigned int size = hull_shadow_entry_size(page);
 	const u64 *copy = page->table.copy;
 	unsigned int i;
 
@@ -224,6 +227,7 @@ static void note_entry(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 {
 	unsigned long address = table_address(vm, page);
+	const int end = guest_entries(page);
 	bool changed = false;
 	int i = 0;
 	u64 now;
@@ -231,8 +235,8 @@ bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 	lockdep_assert_held(&vm->mmu.lock);
 	pagefault_disable();
 	for (;;) {
-		i = address ? next_change(page, address, i, &now) : -EFAULT;
-		if (i < 0 || i == guest_entries(page))
+		i = address ? next_change(page, address, i, end, &now) : -EFAULT;
+		if (i < 0 || i == end)
 			break;
 		note_entry(vm, page, i++, now);
 		changed = true;
@@ -245,17 +249,35 @@ bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 	return true;
 }
 
+void hull_shadow_look_around(struct hull_vm *vm, struct hull_shadow *page, unsigned int i)
+{
+	unsigned long address = table_address(vm, page);
+	const int end = ALIGN(i + 1, AROUND);
+	int at = end - AROUND;
+	u64 now;
+
+	pagefault_disable();
+	while (address) {
+		at = next_change(page, address, at, end, &now);
+		if (at < 0 || at == end)
+			break;
+		note_entry(vm, page, at++, now);
+	}
+	pagefault_enable();
+}
+
 bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page)
 {
 	unsigned long address = table_address(vm, page);
+	const int end = guest_entries(page);
 	bool current_still = true;
 	int i = 0;
 	u64 now;
 
 	pagefault_disable();
 	while (address && current_still) {
-		i = next_change(page, address, i, &now);
-		if (i < 0 || i == guest_entries(page))
+		i = next_change(page, address, i, end, &now);
+		if (i < 0 || i == end)
 			break;
 		current_still = is_same(page->table.copy[i++], now);
 	}
