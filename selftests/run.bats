@@ -12,7 +12,9 @@ setup_file() {
 	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	HULL=$TOP/user/hull
 	GUEST=$TOP/selftests/build/launcher/guest.elf
-	export TOP HULL GUEST
+	# Seconds that a guest may take on a machine that has other things to do as well.
+	LIMIT=$((30 * ${HULL_TIME_SCALE:-1}))
+	export TOP HULL GUEST LIMIT
 	[ -c /dev/hull ] || {
 		echo "hull.ko is not loaded: scripts/lab bats selftests/run.bats"
 		return 1
@@ -25,8 +27,8 @@ setup_file() {
 guest() {
 	local command=$1
 	shift
-	run timeout 60 "$HULL" run --kernel "$GUEST" --mem 16M --timeout 30 --append "$command" "$@" \
-		</dev/null
+	run timeout $((LIMIT + 30)) "$HULL" run --kernel "$GUEST" --mem 16M --timeout "$LIMIT" \
+		--append "$command" "$@" </dev/null
 	printf '%s\n' "$output"
 }
 
@@ -80,7 +82,7 @@ on_terminal() {
 }
 
 @test "what nothing answers reads as all ones" {
-	run sh -c "timeout 60 '$HULL' run --kernel '$GUEST' --append unclaimed --timeout 30 \
+	run sh -c "timeout $((LIMIT + 30)) '$HULL' run --kernel '$GUEST' --append unclaimed --timeout $LIMIT \
 		--trace-unclaimed </dev/null 2>'$BATS_TEST_TMPDIR/err'"
 	[ "$status" -eq 0 ]
 	[[ $output == *"00000000ffffffff 00000000000000ff 00000000ffffffff"* ]]
@@ -106,18 +108,18 @@ on_terminal() {
 
 @test "serial input comes from a pipe, all of it" {
 	run sh -c "seq 1 500 | tr '\n' ' ' | sed 's/\$/./' |
-		timeout 60 '$HULL' run --kernel '$GUEST' --append echo --timeout 30"
+		timeout $((LIMIT + 30)) '$HULL' run --kernel '$GUEST' --append echo --timeout $LIMIT"
 	[ "$status" -eq 0 ]
 	[[ $output == *" 1 2 3 "* || $output == *$'\n'"1 2 3 "* ]]
 	[[ $output == *" 498 499 500 ."* ]]
 }
 
 @test "stdin may be closed, stdout too" {
-	run sh -c "timeout 60 '$HULL' run --kernel '$GUEST' --append off <&-"
+	run sh -c "timeout $((LIMIT + 30)) '$HULL' run --kernel '$GUEST' --append off <&-"
 	[ "$status" -eq 0 ]
-	run sh -c "timeout 60 '$HULL' run --kernel '$GUEST' --append off >&-"
+	run sh -c "timeout $((LIMIT + 30)) '$HULL' run --kernel '$GUEST' --append off >&-"
 	[ "$status" -eq 0 ]
-	run bash -c "set -o pipefail; timeout 60 '$HULL' run --kernel '$GUEST' --append map | true"
+	run bash -c "set -o pipefail; timeout $((LIMIT + 30)) '$HULL' run --kernel '$GUEST' --append map | true"
 	[ "$status" -eq 0 ]
 }
 
@@ -135,7 +137,7 @@ on_terminal() {
 }
 
 @test "a pseudo-terminal works both ways" {
-	"$HULL" run --kernel "$GUEST" --append echo --timeout 30 --serial pty \
+	"$HULL" run --kernel "$GUEST" --append echo --timeout "$LIMIT" --serial pty \
 		2>"$BATS_TEST_TMPDIR/err" </dev/null 3>&- &
 	local pid=$! pty='' _
 	for _ in $(seq 100); do
@@ -179,12 +181,12 @@ on_terminal() {
 }
 
 @test "Ctrl-A X quits, Ctrl-A H helps" {
-	on_terminal "$HULL run --kernel $GUEST --append hang --timeout 30; echo status \$?" '\001h\001x'
+	on_terminal "$HULL run --kernel $GUEST --append hang --timeout $LIMIT; echo status \$?" '\001h\001x'
 	[[ $output == *"Ctrl-A X"*"quit"*"ended by Ctrl-A X"*"status 130"* ]]
 }
 
 @test "keys reach the guest, Ctrl-C and Ctrl-A A among them" {
-	on_terminal "$HULL run --kernel $GUEST --append echo --timeout 30; echo status \$?" 'a\003b\001ac.'
+	on_terminal "$HULL run --kernel $GUEST --append echo --timeout $LIMIT; echo status \$?" 'a\003b\001ac.'
 	[[ $output == *$'a\003b\001c.'* ]]
 	[[ $output == *"status 0"* ]]
 }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tests of control registers share: a guest, tried an instruction or two at a time.
+ */
+#ifndef SELFTESTS_CONTROL_H
+#define SELFTESTS_CONTROL_H
+
+#include "guest.h"
+#include "harness.h"
+#include "trap.h"
+
+#define CR0_PE		0x1ULL
+#define CR0_MP		0x2ULL
+#define CR0_EM		0x4ULL
+#define CR0_TS		0x8ULL
+#define CR0_NE		0x20ULL
+#define CR0_WP		0x10000ULL
+#define CR0_AM		0x40000ULL
+#define CR0_NW		0x20000000ULL
+#define CR0_CD		0x40000000ULL
+#define CR0_PG		0x80000000ULL
+#define CR4_TSD		0x4ULL
+#define CR4_DE		0x8ULL
+#define CR4_PAE		0x20ULL
+#define CR4_PGE		0x80ULL
+
+#define CODE		0x10100
+#define DATA		0x800		/* below 64 KiB, for 16-bit addresses */
+#define DEVICE		0x20000000ULL
+#define MEMORY_SIZE	(4UL << 20)
+#define NOWHERE		0x100001000ULL	/* not mapped, nor is what is below */
+#define PTE_P		1ULL
+#define PTE_W		2ULL
+#define PTE_U		4ULL
+#define PTE_PS		0x80ULL
+#define GP		13
+#define PF		14
+
+/**
+ * struct control_test - a guest whose instructions are tried
+ * @guest: it
+ * @mode: of it
+ * @gprs: before and after an attempt
+ * @control: registers as last looked at
+ * @trap: how it ended
+ * @shadow: the VM has shadow paging
+ */
+struct control_test {
+	struct guest guest;
+	enum guest_mode mode;
+	struct hull_gprs gprs;
+	struct hull_control control;
+	struct trap trap;
+	bool shadow;
+};
+
+/* 0, or -1 with errno set. (%bx) and (%edi) are at DATA. */
+static inline int control_test_init(struct control_test *test, enum guest_mode mode)
+{
+	struct guest *guest = &test->guest;
+	struct hull_info info;
+
+	test->mode = mode;
+	if (guest_create(guest, 0, MEMORY_SIZE) || hull_get_info(guest->dev, &info) ||
+	    guest_start(guest, 0, mode, NULL, 0) || trap_install(guest, 0, mode, 0) ||
+	    guest_get_control(guest, 0, &test->control))
+		return -1;
+	test->shadow = info.paging == HULL_PAGING_SHADOW;
+	memset(&test->gprs, 0, sizeof(test->gprs));
+	test->gprs.gpr[HULL_GPR_RBX] = test->gprs.gpr[HULL_GPR_RDI] = DATA;
+	return 0;
+}
+
+static inline void control_test_end(struct control_test *test)
+{
+	hull_vm_check(test->guest.vm);
+	guest_destroy(&test->guest);
+}
+
+/* The registers as the launcher sees them. */
+static inline struct hull_control control_now(struct control_test *test)
+{
+	guest_get_control(&test->guest, 0, &test->control);
+	return test->control;
+}
+
+/* Of the 2 MiB page at @address, in GUEST_LONG. */
+static inline __u64 *control_page_entry(struct guest *guest, __u64 address)
+{
+	return (__u64 *)(guest->memory + GUEST_TABLES + 0x2000) + (address >> 21);
+}
+
+/* In a fixture's test: try @code; what it ended with. */
+#define TRY(code)	trap_try(&self->test.guest, self->test.mode, CODE, code, sizeof(code) - 1, \
+				 &self->test.gprs, &self->test.trap)
+#define STEP(code)	EXPECT_EQ(TRAP_STEPPED, TRY(code))
+#define GPR(n)		self->test.gprs.gpr[HULL_GPR_##n]
+#define NOW		control_now(&self->test)
+
+#endif
