@@ -96,6 +96,7 @@ void hull_shadow_set_leaf(struct hull_shadow *page, unsigned int i, u64 spte, u6
 	}
 	hull_shadow_drop(page, i);
 	hlist_add_head(hull_shadow_node(page, i), hull_tdp_chain(tdp));
+	hull_shadow_set_entered(page, i);
 	WRITE_ONCE(*entry, spte);
 }
 
@@ -160,7 +161,7 @@ static struct hull_shadow *get_shadow(struct hull_vcpu *vcpu, gfn_t gfn, union h
 	}
 	page = hull_shadow_create(vcpu, gfn, role);
 	if (!hull_shadow_is_direct(page))
-		hull_shadow_refresh(vcpu->vm, page);
+		hull_shadow_populate(vcpu->vm, page);
 	return page;
 }
 
@@ -422,9 +423,8 @@ static bool enter(struct fault *fault)
 	spte = hull_shadow_encode(vm, page, fault->level, &fault->leaf, READ_ONCE(*fault->tdp),
 				  fault->tdp_level);
 	hull_shadow_set_leaf(page, i, spte, fault->tdp);
-	if (page->role.level == 1 && page->state == HULL_SHADOW_UNSYNC &&
-	    !hull_shadow_is_direct(page))
-		hull_shadow_look_around(vm, page, i);
+	if (page->role.level == 1 && !hull_shadow_is_direct(page))
+		hull_shadow_populate_near(vm, page, i);
 	return true;
 }
 

@@ -94,8 +94,9 @@ union hull_role {
  * @state: enum hull_shadow_state
  * @quiet: looks at the table in a row that found it unchanged
  * @settles_at: SETTLING: value of hull_mmu.changes that must have been flushed
+ * @entered: which entries are present
  *
- * table.copy has the guest's entries as seen last; unused when direct.
+ * table.copy has the guest's entries that those entered were derived from; unused when direct.
  */
 struct hull_shadow {
 	struct hull_table table;
@@ -110,6 +111,7 @@ struct hull_shadow {
 	u8 state;
 	u8 quiet;
 	u64 settles_at;
+	unsigned long entered[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
 };
 
 #define HULL_SHADOW_HASH_BITS	10
@@ -151,6 +153,13 @@ static inline unsigned int hull_shadow_entry_shift(const struct hull_shadow *pag
 static inline struct hlist_node *hull_shadow_node(const struct hull_shadow *page, unsigned int i)
 {
 	return (struct hlist_node *)page->table.side + i;
+}
+
+/* Entry @i is about to be present. A table that is still being filled is not quiet. */
+static inline void hull_shadow_set_entered(struct hull_shadow *page, unsigned int i)
+{
+	__set_bit(i, page->entered);
+	page->quiet = 0;
 }
 
 /* The page that an entry which is no leaf points to. Under mmu->lock. */
@@ -207,15 +216,16 @@ struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned
 
 /* shadow_sync.c, under mmu->lock; the vCPU's address space is current */
 
-/* Look at the guest's table again. False: it could be read, and nothing had changed. */
-bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
 /*
- * Entry @i of a last level's table has faulted: look at those near it too, which the guest may have
- * made together and will use next. Those that it has used before are entered.
+ * Look again at what the entered entries were derived from. False: it could be read, and nothing
+ * had changed.
  */
-void hull_shadow_look_around(struct hull_vm *vm, struct hull_shadow *page, unsigned int i);
-/* hull_shadow_refresh() for it and all pages below: before it is linked anywhere. */
+bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page);
+/* The same for it and all pages below: before it is linked anywhere. */
 void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top);
+/* Enter what the guest has used of a table: all of it, for a new page; around entry @i. */
+void hull_shadow_populate(struct hull_vm *vm, struct hull_shadow *page);
+void hull_shadow_populate_near(struct hull_vm *vm, struct hull_shadow *page, unsigned int i);
 /* The guest's table says what the copy says, or cannot be read. */
 bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);
 /*

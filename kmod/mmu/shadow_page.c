@@ -199,6 +199,7 @@ void hull_shadow_link(struct hull_shadow *parent, unsigned int i, struct hull_sh
 {
 	hlist_add_head(hull_shadow_node(parent, i), &child->parents);
 	child->nr_parents++;
+	hull_shadow_set_entered(parent, i);
 	/* The child's entries were written before the hardware can find them. */
 	smp_store_release(&parent->table.entries[i], hull_spte_table(child->table.entries));
 }
@@ -211,6 +212,7 @@ void hull_shadow_drop(struct hull_shadow *page, unsigned int i)
 	if (!hull_spte_present(old))
 		return;
 	xchg(entry, 0);
+	__clear_bit(i, page->entered);
 	hlist_del_init(hull_shadow_node(page, i));
 	if (!hull_spte_is_leaf(old, page->role.level))
 		hull_shadow_child(old)->nr_parents--;
@@ -220,7 +222,7 @@ void hull_shadow_drop_all(struct hull_shadow *page)
 {
 	unsigned int i;
 
-	for (i = 0; i < HULL_TABLE_ENTRIES; i++)
+	for_each_set_bit(i, page->entered, HULL_TABLE_ENTRIES)
 		hull_shadow_drop(page, i);
 }
 

@@ -25,13 +25,13 @@
 #include "tdp.h"
 
 /* Looks that find a table unchanged before it is write-protected. */
-#define QUIET_LOOKS	2
+#define QUIET_LOOKS	8
+
+/* Entries looked at around one that faults: as many as Linux maps around a fault of its own. */
+#define AHEAD		16
 
 /* A page with so many parents is below every root. */
 #define MANY_PARENTS	8
-
-/* Entries of a last level that are looked at when one faults. */
-#define AROUND		16
 
 #define GUEST_A_D	(_PAGE_ACCESSED | _PAGE_DIRTY)
 
@@ -74,21 +74,34 @@ static bool is_same(u64 old, u64 now)
 }
 
 /*
- * Number of the next guest entry from @from to @end that is not as in the copy, and what it is
- * @now; @end when there is none; -EFAULT.
+ * Number of the next entry from @from on that is entered, and whose guest entry is no more as in the
+ * copy but what is @now; HULL_TABLE_ENTRIES when there is none; -EFAULT. Others need no look: no TLB
+ * has them, and a fault will read the guest's.
  */
 static int next_change(const struct hull_shadow *page, unsigned long address, unsigned int from,
-		       unsigned int end, u64 *now)
+		       u64 *now)
 {
 	const unsigned int size = hull_shadow_entry_size(page);
-	const u64 *copy = page->table.copy;
-	unsigned int i;
+	const unsigned int shift = hull_shadow_entry_shift(page);
+	unsigned int word = from / BITS_PER_LONG, i;
+	unsigned long bits;
 
-	if (!user_read_access_begin((void __user *)address, end * size))
+	if (from >= HULL_TABLE_ENTRIES)
+		return HULL_TABLE_ENTRIES;
+	if (!user_read_access_begin((void __user *)address, guest_entries(page) * size))
 		return -EFAULT;
-	for (i = from; i < end; i++) {
-		unsafe_get_entry(*now, address, i, size, fault);
-		if (*now != copy[i])
+	bits = page->entered[word] & (~0UL << from % BITS_PER_LONG);
+	for (;;) {
+		while (!bits && ++word < ARRAY_SIZE(page->entered))
+			bits = page->entered[word];
+		if (!bits) {
+			i = HULL_TABLE_ENTRIES;
+			break;
+		}
+		i = word * BITS_PER_LONG + __ffs(bits);
+		bits &= bits - 1;
+		unsafe_get_entry(*now, address, i >> shift, size, fault);
+		if (*now != page->table.copy[i >> shift])
 			break;
 	}
 	user_read_access_end();
@@ -208,6 +221,53 @@ static void enter_ahead(struct hull_vm *vm, struct hull_shadow *page, unsigned i
 		enter_table(vm, page, i, entry);
 }
 
+/* Entries from @first on: what the guest has used of them, and will use again. */
+static void populate(struct hull_vm *vm, struct hull_shadow *page, unsigned long address,
+		     unsigned int first)
+{
+	const unsigned int size = hull_shadow_entry_size(page);
+	const unsigned int shift = hull_shadow_entry_shift(page);
+	u64 now[AHEAD];
+	unsigned int i;
+
+	if (!user_read_access_begin((void __user *)address, guest_entries(page) * size))
+		return;
+	for (i = 0; i < AHEAD; i++)
+		unsafe_get_entry(now[i], address, first + i, size, fault);
+	user_read_access_end();
+	for (i = 0; i < AHEAD; i++) {
+		if (!(now[i] & _PAGE_ACCESSED) || test_bit((first + i) << shift, page->entered))
+			continue;
+		page->table.copy[first + i] = now[i];
+		enter_ahead(vm, page, first + i, now[i]);
+	}
+	return;
+
+fault:
+	user_read_access_end();
+}
+
+void hull_shadow_populate(struct hull_vm *vm, struct hull_shadow *page)
+{
+	unsigned long address = table_address(vm, page);
+	unsigned int i;
+
+	pagefault_disable();
+	for (i = 0; address && i < guest_entries(page); i += AHEAD)
+		populate(vm, page, address, i);
+	pagefault_enable();
+}
+
+void hull_shadow_populate_near(struct hull_vm *vm, struct hull_shadow *page, unsigned int i)
+{
+	unsigned long address = table_address(vm, page);
+
+	pagefault_disable();
+	if (address)
+		populate(vm, page, address, round_down(i, AHEAD));
+	pagefault_enable();
+}
+
 /* ---- looking -------------------------------------------------------------------------------- */
 
 /* Take note of what a guest entry is now. */
@@ -226,8 +286,8 @@ static void note_entry(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 {
+	const unsigned int shift = hull_shadow_entry_shift(page);
 	unsigned long address = table_address(vm, page);
-	const int end = guest_entries(page);
 	bool changed = false;
 	int i = 0;
 	u64 now;
@@ -235,51 +295,34 @@ bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
 	lockdep_assert_held(&vm->mmu.lock);
 	pagefault_disable();
 	for (;;) {
-		i = address ? next_change(page, address, i, end, &now) : -EFAULT;
-		if (i < 0 || i == end)
+		i = address ? next_change(page, address, i, &now) : -EFAULT;
+		if (i < 0 || i == HULL_TABLE_ENTRIES)
 			break;
-		note_entry(vm, page, i++, now);
+		note_entry(vm, page, i >> shift, now);
 		changed = true;
+		i = ((i >> shift) + 1) << shift;
 	}
 	pagefault_enable();
 	if (i >= 0)
 		return changed;
 	hull_shadow_drop_all(page);
-	memset(page->table.copy, 0, PAGE_SIZE);
 	return true;
-}
-
-void hull_shadow_look_around(struct hull_vm *vm, struct hull_shadow *page, unsigned int i)
-{
-	unsigned long address = table_address(vm, page);
-	const int end = ALIGN(i + 1, AROUND);
-	int at = end - AROUND;
-	u64 now;
-
-	pagefault_disable();
-	while (address) {
-		at = next_change(page, address, at, end, &now);
-		if (at < 0 || at == end)
-			break;
-		note_entry(vm, page, at++, now);
-	}
-	pagefault_enable();
 }
 
 bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page)
 {
+	const unsigned int shift = hull_shadow_entry_shift(page);
 	unsigned long address = table_address(vm, page);
-	const int end = guest_entries(page);
 	bool current_still = true;
 	int i = 0;
 	u64 now;
 
 	pagefault_disable();
 	while (address && current_still) {
-		i = next_change(page, address, i, end, &now);
-		if (i < 0 || i == end)
+		i = next_change(page, address, i, &now);
+		if (i < 0 || i == HULL_TABLE_ENTRIES)
 			break;
-		current_still = is_same(page->table.copy[i++], now);
+		current_still = is_same(page->table.copy[i++ >> shift], now);
 	}
 	pagefault_enable();
 	return current_still;
@@ -311,13 +354,8 @@ bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 	u64 now;
 
 	i >>= hull_shadow_entry_shift(page);
-	if (page->state == HULL_SHADOW_SYNCED) {
-		/* Less the bits that walks have set since. */
-		if (!is_same(page->table.copy[i], entry))
-			return false;
-	} else if (!read_entry(vm, page, i, &now) || !is_same(entry, now)) {
+	if (!read_entry(vm, page, i, &now) || !is_same(entry, now))
 		return false;
-	}
 	if (!is_same(page->table.copy[i], entry))
 		drop_guest_entry(page, i);
 	page->table.copy[i] = entry;
