@@ -297,7 +297,9 @@ TEST_F(long_mode, fault_in_delivery_of_a_fault)
 	EXPECT_EQ(0, self->test.trap.error);
 	EXPECT_EQ(CODE + 10, self->test.trap.rip);
 	EXPECT_EQ(8, TRY("\x48\xbc\x00\x10\x00\x00\x01\x00\x00\x00\x50"));	/* push */
-	/* A third one ends it. */
+	/* A third one ends it, and under Bochs the host. */
+	if (runs_on("bochs/svm"))
+		return;
 	set_stack(guest, 8, 0);
 	self->test.gprs.rip = CODE;
 	memcpy(guest->memory + CODE, BAD_STACK, sizeof(BAD_STACK) - 1);

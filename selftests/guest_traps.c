@@ -79,7 +79,9 @@ TEST_F(traps, single_step_after_executed_instructions)
 	if (variant->mode != GUEST_LONG)
 		SKIP(return, "encoded for long mode");
 	EXPECT_TRAP(1, 0, 10, "\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x90\x90");
-	EXPECT_TRAP(1, 0, 11, "\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x0f\xa2\x90");
+	/* The rest of the single step would hit the host. */
+	if (!runs_on("bochs/svm"))
+		EXPECT_TRAP(1, 0, 11, "\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x0f\xa2\x90");
 }
 
 TEST_F(traps, exceptions_with_error_code)
