@@ -152,8 +152,8 @@ bool hull_ring_write_fast(struct hull_vcpu *vcpu, u32 space, u64 address, u32 si
 int hull_ring_access(struct hull_vcpu *vcpu, const struct hull_request *request);
 
 /*
- * The same for one element of 1, 2, 4 or 8 bytes and no arguments: *@value is written, or takes what
- * was read.
+ * The same for one element of 1, 2, 4 or 8 bytes and no arguments: *@value is written, or takes
+ * what was read.
  */
 int hull_ring_access_plain(struct hull_vcpu *vcpu, u32 space, u64 address, u32 size, bool write,
 			   u64 *value);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Control registers as guests write and read them, and INVLPG, in real, protected and long mode.
- * With nested and shadow paging a guest must see the same; where only one of them exits, the test is
- * there for the other as well. What is of one mode: guest_control_mode.c
+ * With nested and shadow paging a guest must see the same; where only one of them exits, the test
+ * is there for the other as well. What is of one mode: guest_control_mode.c
  */
 #include "control.h"
 

@@ -74,9 +74,9 @@ static bool is_same(u64 old, u64 now)
 }
 
 /*
- * Number of the next entry from @from on that is entered, and whose guest entry is no more as in the
- * copy but what is @now; HULL_TABLE_ENTRIES when there is none; -EFAULT. Others need no look: no TLB
- * has them, and a fault will read the guest's.
+ * Number of the next entry from @from on that is entered, and whose guest entry is no more as in
+ * the copy but what is @now; HULL_TABLE_ENTRIES when there is none; -EFAULT. Others need no look:
+ * no TLB has them, and a fault will read the guest's.
  */
 static int next_change(const struct hull_shadow *page, unsigned long address, unsigned int from,
 		       u64 *now)
