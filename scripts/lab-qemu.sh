@@ -77,7 +77,7 @@ job_outs() {
 	printf '\t:\n}\n'
 }
 
-prepare_emulator() { :; }
+prepare_emulator() { gcc -O2 -o "$run/tsc" "$HULL_TOP/scripts/lab-tsc.c"; }
 
 take_outs() { :; }
 
@@ -99,6 +99,7 @@ emulator_command() {
 	cpu+=,-topoext,-nrip-save,-xsavec
 	# The TSC needs no watchdog: it is one clock for all CPUs.
 	append="$common_append tsc=reliable hull.job=$run"
+	[ -n "$icount" ] || append+=" tsc_early_khz=$("$run/tsc")"
 	case $K_ID in
 	# What ACPI says of interrupt lines takes the debug kernel minutes to
 	# find out, and all devices here have MSI-X.

@@ -224,10 +224,11 @@ bochs() {
 	[ -e "$TMPDIR/died" ]
 }
 
-@test "several CPUs are others than CPU 0" {
-	boot --cpus 2 -- sh -c 'nproc; sh -c "grep Cpus_allowed_list: /proc/self/status"'
+@test "several CPUs are others than CPU 0, and are told the frequency of their TSC" {
+	boot --cpus 2 -- sh -c 'nproc; sh -c "grep Cpus_allowed_list: /proc/self/status"; dmesg'
 	[ "$status" -eq 0 ]
 	[[ $output == *2*$'\n'*Cpus_allowed_list:*1-2* ]]
+	[[ $output == *"tsc: Detected "* && $output != *"reference calibration"* ]]
 }
 
 @test "output streams, the time limit gives 124" {
