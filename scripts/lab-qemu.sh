@@ -77,7 +77,10 @@ job_outs() {
 	printf '\t:\n}\n'
 }
 
-prepare_emulator() { gcc -O2 -o "$run/tsc" "$HULL_TOP/scripts/lab-tsc.c"; }
+prepare_emulator() {
+	gcc -O2 -o "$run/tsc" "$HULL_TOP/scripts/lab-tsc.c" ||
+		die 125 "cannot build lab-tsc: run scripts/deps lab, or apt-get install gcc libc6-dev"
+}
 
 take_outs() { :; }
 

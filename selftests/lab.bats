@@ -30,6 +30,28 @@ gone() {
 	[ -z "$(ls -A "$TMPDIR")" ]
 }
 
+# ends_by SIGNAL STATUS PATTERN OPTION...: a lab whose emulator's command matches PATTERN gets the
+# signal once that runs; nothing may be left.
+ends_by() {
+	local signal=$1 wanted=$2 pattern=$3 result=0 emulator='' lab
+	shift 3
+	# Background jobs of a shell without job control ignore SIGINT.
+	set -m
+	"$LAB" --no-module "$@" 3>&- &
+	lab=$!
+	set +m
+	while [ -z "$emulator" ]; do
+		sleep 0.2
+		emulator=$(pgrep -f "$pattern" || :)
+	done
+	kill -"$signal" $lab
+	wait $lab || result=$?
+	[ $result -eq "$wanted" ]
+	run pgrep -f "$pattern"
+	[ "$status" -eq 1 ]
+	gone
+}
+
 @test "wrong usage is refused with status 2" {
 	local arguments
 	for arguments in "" "--no-such-option true" "--cpus" "--cpus x true" "--cpus 0 true" \
@@ -164,21 +186,7 @@ bochs() {
 @test "Bochs: SIGINT ends it and leaves no files" {
 	[ -n "${HULL_LONG-}" ] || skip "in the long run"
 	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
-	# Background jobs of a shell without job control ignore SIGINT.
-	set -m
-	"$LAB" --backend vmx --no-module sh -c 'while :; do :; done' 3>&- &
-	local lab=$! result=0 emulator=''
-	set +m
-	while [ -z "$emulator" ]; do
-		sleep 0.2
-		emulator=$(pgrep -f "bochs.*$TMPDIR/hull-lab" || :)
-	done
-	kill -INT $lab
-	wait $lab || result=$?
-	[ $result -eq 130 ]
-	run pgrep -f "bochs.*$TMPDIR/hull-lab"
-	[ "$status" -eq 1 ]
-	gone
+	ends_by INT 130 "bochs.*$TMPDIR/hull-lab" --backend vmx sh -c 'while :; do :; done'
 }
 
 @test "COMMAND's status, output, environment, directory and files" {
@@ -270,16 +278,5 @@ bochs() {
 }
 
 @test "SIGTERM ends QEMU and leaves no files" {
-	"$LAB" --no-module --kernel "${LAB_KERNEL:-6.1}" sleep 1000 3>&- &
-	local lab=$! result=0 qemu=''
-	while [ -z "$qemu" ]; do
-		sleep 0.2
-		qemu=$(pgrep -f "hull.job=$TMPDIR/hull-lab" || :)
-	done
-	kill -TERM $lab
-	wait $lab || result=$?
-	[ $result -eq 143 ]
-	run pgrep -f "hull.job=$TMPDIR/hull-lab"
-	[ "$status" -eq 1 ]
-	gone
+	ends_by TERM 143 "hull.job=$TMPDIR/hull-lab" --kernel "${LAB_KERNEL:-6.1}" sleep 1000
 }

@@ -205,7 +205,7 @@ bool hull_shadow_age_chain(struct hlist_head *chain, bool clear);
 
 /* shadow.c, under mmu->lock */
 
-/* The shadow entry for a leaf at @level backed by the entry @tdp at @tdp_level; 0: none may be. */
+/* The shadow entry for a leaf at @level backed by the entry @tdp at @tdp_level. */
 u64 hull_shadow_encode(struct hull_vm *vm, const struct hull_shadow *page, int level,
 		       const struct hull_shadow_leaf *leaf, u64 tdp, int tdp_level);
 void hull_shadow_set_leaf(struct hull_shadow *page, unsigned int i, u64 spte, u64 *tdp);
