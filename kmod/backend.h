@@ -20,7 +20,7 @@ enum hull_exit_kind {
 	HULL_X_HLT,
 	HULL_X_PAUSE,
 	HULL_X_CR,		/* reg: which; the instruction says the rest */
-	HULL_X_DR,
+	HULL_X_DR,		/* the instruction says what */
 	HULL_X_XSETBV,
 	HULL_X_CACHE,		/* INVD, WBINVD: nothing to do but step over it */
 	HULL_X_INVLPG,
@@ -42,7 +42,7 @@ enum hull_exit_kind {
  * @kind: enum hull_exit_kind
  * @code: the hardware's exit code
  * @info: the hardware's information words
- * @next_rip: RIP after the instruction, 0: unknown, to be decoded
+ * @next_rip: RIP after the instruction, as the CPU says, 0: it does not, to be decoded
  * @gpa: memory: guest-physical address
  * @gva: page fault: linear address
  * @access: memory: HULL_ACCESS_*; HULL_ACCESS_WALK
@@ -87,21 +87,27 @@ struct hull_backend {
 	const char *name;
 	u32 id;					/* HULL_BACKEND_* */
 	u32 hypercall_op;			/* enum hull_op: VMMCALL or VMCALL */
+	bool shadow;				/* shadow paging is offered */
+	bool pae_registers;			/* loading CR3 checks what PAE's root holds */
 
-	/* Can this machine? Sets hull_has_nested. 0, or -errno after one clear line in the log. */
+	/*
+	 * Can this machine? Sets hull_has_nested, hull_nested_format. 0, or -errno after one clear
+	 * line in the log.
+	 */
 	int (*probe)(void);
 	int (*setup)(void);			/* after probe: allocate per-CPU areas */
 	void (*teardown)(void);
 	int (*hardware_enable)(void);		/* this CPU, interrupts off; -EBUSY: in use */
 	void (*hardware_disable)(void);
 
-	int (*vm_create)(struct hull_vm *vm);
-	void (*vm_destroy)(struct hull_vm *vm);
 	int (*vcpu_create)(struct hull_vcpu *vcpu);
 	void (*vcpu_destroy)(struct hull_vcpu *vcpu);
 	void (*vcpu_reset)(struct hull_vcpu *vcpu, bool init);
 
-	/* One window: enter, handle fast exits, leave; fills @exit. 0 or -errno. */
+	/*
+	 * One window: enter, handle fast exits, leave; fills @exit. 0; -EBUSY: another hypervisor
+	 * has taken the hardware; -EINVAL, -EIO: the CPU refuses.
+	 */
 	int (*run)(struct hull_vcpu *vcpu, struct hull_exit *exit);
 
 	void (*get_segments)(struct hull_vcpu *vcpu, struct hull_segments *segments);
@@ -119,6 +125,6 @@ struct hull_backend {
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */
 extern bool hull_has_nested;		/* the CPUs translate in two dimensions; __ro_after_init */
 extern bool hull_has_shadow;		/* shadow paging can be had; __ro_after_init */
-extern const struct hull_backend hull_svm_backend;
+extern const struct hull_backend hull_svm_backend, hull_vmx_backend;
 
 #endif

@@ -38,7 +38,7 @@ bool hull_valid_pae_root(struct hull_vcpu *vcpu, u64 cr3, bool atomic)
 	u64 entry[4];
 	int i, err;
 
-	if (!hull_is_shadow(vcpu))
+	if (!hull_is_shadow(vcpu) && !hull_backend->pae_registers)
 		return true;
 	if (atomic)
 		err = hull_gpa_read_atomic(vcpu->vm, gpa, entry, sizeof(entry));

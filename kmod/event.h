@@ -6,6 +6,8 @@
 #define HULL_EVENT_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
+#include <asm/trapnr.h>
 
 #include "types.h"
 
@@ -96,6 +98,16 @@ void hull_inject_init(struct hull_vcpu *vcpu);
 void hull_inject_sipi(struct hull_vcpu *vcpu, u8 vector);
 
 void hull_event_reset(struct hull_vcpu *vcpu);
+
+/*
+ * After a fault the instruction is executed again, and CPUs push RF for that: no instruction
+ * breakpoint when the handler returns to it. The others are traps and aborts.
+ */
+static inline bool hull_event_is_fault(u8 vector)
+{
+	return !((BIT(X86_TRAP_DB) | BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF) | BIT(X86_TRAP_DF) |
+		  BIT(X86_TRAP_MC)) & BIT(vector));
+}
 
 static inline void hull_inject_gp(struct hull_vcpu *vcpu)
 {

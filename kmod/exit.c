@@ -41,15 +41,23 @@ void hull_skip_to(struct hull_vcpu *vcpu, u64 rip)
 	vcpu->gprs.rflags &= ~X86_EFLAGS_RF;
 }
 
-static int skip(struct hull_vcpu *vcpu)
+static u64 rip_after(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	hull_skip_to(vcpu, hull_insn_next_rip(vcpu));
+	return exit->next_rip ?: hull_insn_next_rip(vcpu);
+}
+
+static int skip(struct hull_vcpu *vcpu, const struct hull_exit *exit)
+{
+	hull_skip_to(vcpu, rip_after(vcpu, exit));
 	return HULL_RESUME;
 }
 
-/* Verify @op at RIP; the rest of the handler runs only for 0. */
-#define EXPECT(vcpu, op) ({						\
-	int err_ = hull_insn_expect(vcpu, op);				\
+/*
+ * Where the CPU does not say how long the instruction was: verify @op at RIP. The rest of the
+ * handler runs only for 0.
+ */
+#define EXPECT(vcpu, exit, op) ({					\
+	int err_ = (exit)->next_rip ? 0 : hull_insn_expect(vcpu, op);	\
 	if (err_)							\
 		return err_ < 0 ? err_ : HULL_RESUME;			\
 })
@@ -153,27 +161,27 @@ static int exit_page_fault(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	return memory_fault(vcpu, exit, fault, vcpu->mmu.walk.gpa, access);
 }
 
-static int exit_invlpg(struct hull_vcpu *vcpu)
+static int exit_invlpg(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	u64 linear;
 	int err;
 
-	EXPECT(vcpu, HULL_OP_INVLPG);
+	EXPECT(vcpu, exit, HULL_OP_INVLPG);
 	err = hull_emu_linear(&vcpu->emu.insn, &vcpu->emu_regs, &linear);
 	if (!err)
 		hull_fast_invlpg(vcpu, linear);
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 /* ---- CPUID, MSRs, hypercalls ---------------------------------------------------------------- */
 
-static int exit_cpuid(struct hull_vcpu *vcpu)
+static int exit_cpuid(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	u64 *gpr = vcpu->gprs.gpr;
 
-	EXPECT(vcpu, HULL_OP_CPUID);
+	EXPECT(vcpu, exit, HULL_OP_CPUID);
 	hull_cpuid_execute(vcpu, &gpr[HULL_GPR_RAX], gpr, vcpu->control.cr4);
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 static int exit_msr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
@@ -183,7 +191,7 @@ static int exit_msr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	u64 value;
 	int err;
 
-	EXPECT(vcpu, exit->write ? HULL_OP_WRMSR : HULL_OP_RDMSR);
+	EXPECT(vcpu, exit, exit->write ? HULL_OP_WRMSR : HULL_OP_RDMSR);
 	if (exit->write) {
 		value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
 		err = hull_msr_write(vcpu, index, value, false);
@@ -198,7 +206,7 @@ static int exit_msr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		gpr[HULL_GPR_RAX] = (u32)value;
 		gpr[HULL_GPR_RDX] = value >> 32;
 	}
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 bool hull_hypercall(struct hull_vcpu *vcpu, u64 number, u64 *result)
@@ -209,7 +217,7 @@ bool hull_hypercall(struct hull_vcpu *vcpu, u64 number, u64 *result)
 	return true;
 }
 
-static int exit_hypercall(struct hull_vcpu *vcpu)
+static int exit_hypercall(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	u64 *gpr = vcpu->gprs.gpr;
 	u64 result = 0;
@@ -221,10 +229,10 @@ static int exit_hypercall(struct hull_vcpu *vcpu)
 	};
 	int next;
 
-	EXPECT(vcpu, hull_backend->hypercall_op);
+	EXPECT(vcpu, exit, hull_backend->hypercall_op);
 	if (hull_backend->cpl(vcpu)) {
 		gpr[HULL_GPR_RAX] = -KVM_EPERM;
-		return skip(vcpu);
+		return skip(vcpu, exit);
 	}
 	if (!hull_hypercall(vcpu, request.address, &result)) {
 		next = hull_ring_access(vcpu, &request);
@@ -233,13 +241,13 @@ static int exit_hypercall(struct hull_vcpu *vcpu)
 		} else if (next) {
 			vcpu->pending = (struct hull_continuation) {
 				.kind = HULL_CONT_HYPERCALL,
-				.next_rip = hull_insn_next_rip(vcpu),
+				.next_rip = rip_after(vcpu, exit),
 			};
 			return next;
 		}
 	}
 	gpr[HULL_GPR_RAX] = result;
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 static int finish_hypercall(struct hull_vcpu *vcpu)
@@ -257,14 +265,9 @@ static int finish_hypercall(struct hull_vcpu *vcpu)
 
 static int exit_hlt(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	if (exit->next_rip) {
-		hull_skip_to(vcpu, exit->next_rip);
-	} else {
-		EXPECT(vcpu, HULL_OP_HLT);
-		skip(vcpu);
-	}
+	EXPECT(vcpu, exit, HULL_OP_HLT);
 	vcpu->run_state = HULL_STATE_HALTED;
-	return HULL_RESUME;
+	return skip(vcpu, exit);
 }
 
 /* ---- control and debug registers ------------------------------------------------------------ */
@@ -344,10 +347,10 @@ static int exit_cr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		hull_inject_gp(vcpu);
 		return HULL_RESUME;
 	}
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
-static int exit_dr(struct hull_vcpu *vcpu)
+static int exit_dr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	const struct hull_insn *insn = &vcpu->emu.insn;
 	struct hull_debug *debug = &vcpu->debug;
@@ -374,7 +377,7 @@ static int exit_dr(struct hull_vcpu *vcpu)
 	dr = insn->reg < 4 ? &debug->dr[insn->reg] : (insn->reg & 1) ? &debug->dr7 : &debug->dr6;
 	if (!write) {
 		gpr[insn->rm] = insn->mode == HULL_MODE_64 ? *dr : (u32)*dr;
-		return skip(vcpu);
+		return skip(vcpu, exit);
 	}
 	value = insn->mode == HULL_MODE_64 ? gpr[insn->rm] : (u32)gpr[insn->rm];
 	if (dr == &debug->dr6 || dr == &debug->dr7) {
@@ -388,15 +391,15 @@ static int exit_dr(struct hull_vcpu *vcpu)
 			value = (value & ~0xd000ULL) | HULL_DR7_FIXED;
 	}
 	*dr = value;
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
-static int exit_xsetbv(struct hull_vcpu *vcpu)
+static int exit_xsetbv(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	u64 *gpr = vcpu->gprs.gpr;
 	u64 value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
 
-	EXPECT(vcpu, HULL_OP_XSETBV);
+	EXPECT(vcpu, exit, HULL_OP_XSETBV);
 	if (!(vcpu->control.cr4 & X86_CR4_OSXSAVE)) {
 		hull_inject_ud(vcpu);
 		return HULL_RESUME;
@@ -405,19 +408,20 @@ static int exit_xsetbv(struct hull_vcpu *vcpu)
 		hull_inject_gp(vcpu);
 		return HULL_RESUME;
 	}
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 /* INVD must not drop the host's cache lines, and no guest has memory that needs WBINVD. */
-static int exit_cache(struct hull_vcpu *vcpu)
+static int exit_cache(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	int err = hull_insn_fetch(vcpu);
+	int err = exit->next_rip ? 0 : hull_insn_fetch(vcpu);
 
 	if (err)
 		return err < 0 ? err : HULL_RESUME;
-	if (vcpu->emu.insn.op != HULL_OP_INVD && vcpu->emu.insn.op != HULL_OP_WBINVD)
+	if (!exit->next_rip && vcpu->emu.insn.op != HULL_OP_INVD &&
+	    vcpu->emu.insn.op != HULL_OP_WBINVD)
 		return HULL_RESUME;
-	return skip(vcpu);
+	return skip(vcpu, exit);
 }
 
 static int exit_exception(struct hull_vcpu *vcpu, const struct hull_exit *exit)
@@ -448,6 +452,18 @@ static int exit_unknown(struct hull_vcpu *vcpu, const struct hull_exit *exit, u3
 	return hull_vcpu_end(vcpu, reason, exit->code, exit->info[0], exit->info[1]);
 }
 
+bool hull_refuse_entry(struct hull_vcpu *vcpu, struct hull_exit *exit, const char *broken,
+		       bool ours)
+{
+	if (ours)
+		hull_check_failed(vcpu->vm, broken, vcpu->id, vcpu->last_exit_code);
+	else
+		pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
+				    task_tgid_nr(current), broken);
+	exit->kind = ours ? HULL_X_CHECK_FAILED : HULL_X_BAD_STATE;
+	return false;
+}
+
 int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	vcpu->last_exit_code = exit->code;
@@ -455,6 +471,7 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	case HULL_X_NONE:
 	case HULL_X_PAUSE:
 	case HULL_X_INIT:
+	case HULL_X_MACHINE_CHECK:
 		return HULL_RESUME;
 	case HULL_X_PORT:
 		return exit_port(vcpu, exit);
@@ -463,27 +480,23 @@ int hull_exit_handle(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	case HULL_X_MSR:
 		return exit_msr(vcpu, exit);
 	case HULL_X_CPUID:
-		return exit_cpuid(vcpu);
+		return exit_cpuid(vcpu, exit);
 	case HULL_X_HYPERCALL:
-		return exit_hypercall(vcpu);
+		return exit_hypercall(vcpu, exit);
 	case HULL_X_HLT:
 		return exit_hlt(vcpu, exit);
 	case HULL_X_PAGE_FAULT:
 		return exit_page_fault(vcpu, exit);
 	case HULL_X_INVLPG:
-		return exit_invlpg(vcpu);
+		return exit_invlpg(vcpu, exit);
 	case HULL_X_CR:
 		return exit_cr(vcpu, exit);
 	case HULL_X_DR:
-		return exit_dr(vcpu);
+		return exit_dr(vcpu, exit);
 	case HULL_X_XSETBV:
-		return exit_xsetbv(vcpu);
+		return exit_xsetbv(vcpu, exit);
 	case HULL_X_CACHE:
-		return exit_cache(vcpu);
-	case HULL_X_MACHINE_CHECK:
-		/* Taken by the guest's exit: hand it to the host's handler. */
-		asm volatile("int $18");
-		return HULL_RESUME;
+		return exit_cache(vcpu, exit);
 	case HULL_X_EXCEPTION:
 		return exit_exception(vcpu, exit);
 	case HULL_X_UD:

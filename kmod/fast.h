@@ -263,4 +263,40 @@ static __always_inline bool hull_fast_port(struct hull_vcpu *vcpu, u16 port, u8 
 	return write && hull_ring_write_fast(vcpu, HULL_SPACE_PORT, port, size, *value);
 }
 
+/* What can only be done outside the window. */
+#define HULL_LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | \
+				 BIT(HULL_REQ_ROOT))
+
+/*
+ * Before each entry: everything another context asked for, in the order: leave, then flush, then
+ * events, since what is injected must be followed by an entry; then the oracle.
+ * @stale: is what is cached under this vCPU's TLB tag on this CPU not known to be its own?
+ * All are the backend's, constants.
+ * 0: enter; 1: leave the window.
+ */
+static __always_inline int hull_next_entry(struct hull_vcpu *vcpu,
+					   bool (*stale)(struct hull_vcpu *vcpu),
+					   void (*flush)(struct hull_vcpu *vcpu),
+					   void (*inject)(struct hull_vcpu *vcpu),
+					   bool (*check)(struct hull_vcpu *vcpu))
+{
+	/* A flush that is due has asked us before: its request is seen below. See tlb.c. */
+	vcpu->mmu.due = hull_mmu_due(&vcpu->vm->mmu);
+	smp_rmb();
+	if (hull_work_pending() || (READ_ONCE(vcpu->requests) & HULL_LEAVE_REQUESTS))
+		return 1;
+	if (hull_vcpu_take_request(vcpu, HULL_REQ_FLUSH) || stale(vcpu))
+		flush(vcpu);
+	/* Interrupts that the vCPU caused itself come without a request. */
+	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT) || hull_fast_irq(vcpu))
+		inject(vcpu);
+	if (unlikely(vcpu->event.triple_fault))
+		return 1;
+	if (unlikely(hull_check || vcpu->state_set) && !check(vcpu)) {
+		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
+		return 1;
+	}
+	return 0;
+}
+
 #endif

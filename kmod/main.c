@@ -23,6 +23,7 @@ MODULE_PARM_DESC(paging, "how guest memory is mapped where a VM leaves it open: 
 
 static const struct hull_backend *const backends[] = {
 	&hull_svm_backend,
+	&hull_vmx_backend,
 };
 
 /* The vendor's backend whose CPUs these are; -ENODEV when no vendor's extension is there. */
@@ -40,7 +41,7 @@ static int __init pick_backend(void)
 		if (err != -ENODEV)
 			return err;
 	}
-	pr_err("this CPU offers no virtualization extension that hull knows (AMD SVM)\n");
+	pr_err("this CPU offers no virtualization extension that hull knows (AMD SVM, Intel VMX)\n");
 	return err;
 }
 
@@ -54,14 +55,15 @@ static int __init pick_paging(void)
 		return -EINVAL;
 	}
 	/* The CPU reads a PAE guest's root entries in clear: CR3 has no encryption bit there. */
-	hull_has_shadow = !sme_me_mask;
+	hull_has_shadow = hull_backend->shadow && !sme_me_mask;
 	if (!hull_has_nested && (nested || !hull_has_shadow)) {
 		pr_err("this CPU has no nested paging%s\n",
 		       hull_has_shadow ? "" : ", and memory encryption is in the way of shadow paging");
 		return -EOPNOTSUPP;
 	}
 	if (!hull_has_shadow && shadow) {
-		pr_err("paging=shadow: not while the host's memory is encrypted (mem_encrypt=off)\n");
+		pr_err("paging=shadow: %s\n", !hull_backend->shadow ? "not on Intel's CPUs yet" :
+		       "not while the host's memory is encrypted (mem_encrypt=off)");
 		return -EOPNOTSUPP;
 	}
 	shadow |= !hull_has_nested;

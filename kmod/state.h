@@ -34,7 +34,7 @@ bool hull_valid_cr0(u64 value);
 
 /*
  * Loading CR3 with PAE paging, and switching that on, loads four entries, which is refused when one
- * is not valid. With nested paging that is the CPU's business. @atomic: false also when they cannot
+ * is not valid. With nested paging that is SVM's business. @atomic: false also when they cannot
  * be read without sleeping.
  */
 bool hull_valid_pae_root(struct hull_vcpu *vcpu, u64 cr3, bool atomic);

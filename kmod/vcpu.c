@@ -220,6 +220,8 @@ static int run_once(struct hull_vcpu *vcpu)
 	}
 	exit->kind = HULL_X_NONE;
 	err = hull_backend->run(vcpu, exit);
+	if (err == -EBUSY)
+		return err;
 	if (err)
 		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, 0, -err, 0);
 	return exit->kind == HULL_X_NONE ? HULL_RESUME : handle_exit(vcpu, exit);

@@ -75,7 +75,6 @@ static void vm_free(struct hull_vm *vm)
 	hull_ranges_destroy(vm);
 	hull_mmu_destroy(vm);
 	hull_regions_destroy(vm);
-	hull_backend->vm_destroy(vm);
 	hull_virt_put();
 	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
@@ -151,16 +150,11 @@ static struct hull_vm *vm_create(const struct hull_create_vm *args)
 	err = hull_virt_get();
 	if (err)
 		goto err_srcu;
-	err = hull_backend->vm_create(vm);
-	if (err)
-		goto err_virt;
 	err = create_parts(vm, args);
 	if (err)
-		goto err_backend;
+		goto err_virt;
 	return vm;
 
-err_backend:
-	hull_backend->vm_destroy(vm);
 err_virt:
 	hull_virt_put();
 err_srcu:

@@ -41,7 +41,6 @@ struct hull_range_table;
  * @end: details of @end_reason, written by the vCPU whose cmpxchg won before @end_published
  * @end_published: @end can be read (release/acquire)
  * @clock_base: boot-time ns at which the guest's clock was 0; see irqchip/clock.c
- * @arch: the backend's part (permission maps)
  */
 struct hull_vm {
 	struct kref refs;
@@ -61,7 +60,6 @@ struct hull_vm {
 	u32 end_reason;
 	struct hull_run end;
 	bool end_published;
-	void *arch;
 };
 
 /* The vCPU with this id, or NULL. Any context. */

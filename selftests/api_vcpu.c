@@ -131,7 +131,6 @@ TEST_F(vcpu, run_is_interrupted_by_signals)
 {
 	struct guest *guest = &self->guest;
 	__u32 *counter = (__u32 *)(guest->memory + GUEST_DATA_GPA), last;
-	struct timespec pause = { .tv_nsec = 1000 };
 	int i;
 
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(spin)));
@@ -145,8 +144,7 @@ TEST_F(vcpu, run_is_interrupted_by_signals)
 	start_timer(20000, true, guest);
 	EXPECT_ERRNO(EINTR, hull_run(guest->cpu[0].fd));
 	/* The flag also catches the signal that came before the ioctl. */
-	while (nanosleep(&pause, NULL) == 0)
-		;
+	pause();
 	EXPECT_ERRNO(EINTR, hull_run(guest->cpu[0].fd));
 	/* The word goes away. */
 	start_timer(0, false, guest);

@@ -213,6 +213,7 @@ TEST_F(traps, hypercalls_have_results)
 	self->gprs.gpr[HULL_GPR_RAX] = 0x77;
 	self->gprs.gpr[HULL_GPR_RBX] = 0x1111;
 	memcpy(guest->memory + CODE, "\x0f\x01\xd9\xf4", 4);
+	guest_fix_hypercalls(guest, guest->memory + CODE, 4);
 	self->gprs.rip = RIP(0);
 	self->gprs.rflags = 2;
 	ASSERT_EQ(0, guest_clear_events(guest, 0));

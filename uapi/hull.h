@@ -594,6 +594,7 @@ struct hull_stats {
 	__u64 cycles[HULL_MAX_STATS];
 };
 
+/* EBUSY: KVM has come and holds the hardware */
 #define HULL_RUN		_IO(HULL_IOC, 0x40)
 #define HULL_GET_STATE		_IOW(HULL_IOC, 0x41, struct hull_state_io)
 #define HULL_SET_STATE		_IOW(HULL_IOC, 0x42, struct hull_state_io)

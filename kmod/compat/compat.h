@@ -130,6 +130,13 @@ static inline void hull_shrinker_unregister(struct hull_shrinker *from)
 #define native_wrmsrq	native_wrmsrl
 #endif
 
+/* 6.3: native_load_gs_index() has a header of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#include <asm/special_insns.h>
+#else
+#include <asm/gsseg.h>
+#endif
+
 /* 6.16: cpuid() and the like have a header of their own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
 #include <asm/processor.h>
@@ -153,7 +160,9 @@ typedef bool hull_young_t;
 #else /* __ASSEMBLY__ */
 
 #include <asm/alternative.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 #include <asm/segment.h>
 
 /*
@@ -174,11 +183,50 @@ typedef bool hull_young_t;
 		X86_FEATURE_RSB_VMEXIT_LITE
 .endm
 
-/* VERW of any writable data segment clears the buffers on CPUs that need it. */
+/* VERW of any writable data segment clears the buffers on CPUs that need it; changes ZF only. */
 .macro HULL_CLEAR_CPU_BUFFERS
-	ALTERNATIVE "jmp .Lskip_verw_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
-	verw hull_verw_selector(%rip)
+	.pushsection .rodata
+	.balign 2
+.Lverw_selector_\@:
+	.word __KERNEL_DS
+	.popsection
+	ALTERNATIVE_2 "jmp .Lskip_verw_\@", "", X86_FEATURE_CLEAR_CPU_BUF, \
+		      "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw .Lverw_selector_\@(%rip)
 .Lskip_verw_\@:
+.endm
+
+/* Kernels that set IBRS at each entry must set it again after a guest ran. Clobbers AX, CX, DX. */
+.macro HULL_RESTORE_IBRS
+	ALTERNATIVE "jmp .Lskip_ibrs_\@", "", X86_FEATURE_KERNEL_IBRS
+	mov PER_CPU_VAR(x86_spec_ctrl_current), %rax
+	mov %rax, %rdx
+	shr $32, %rdx
+	mov $MSR_IA32_SPEC_CTRL, %ecx
+	wrmsr
+.Lskip_ibrs_\@:
+.endm
+
+/* 6.16: the feature lost a part of its name. */
+#ifndef X86_FEATURE_CLEAR_BHB_VMEXIT
+#define X86_FEATURE_CLEAR_BHB_VMEXIT	X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT
+#endif
+
+/*
+ * Branch history injection: push what the guest left out of the history (194 taken branches on the
+ * largest CPUs) by as many of our own. Clobbers CX.
+ */
+.macro HULL_CLEAR_BRANCH_HISTORY
+	ALTERNATIVE "jmp .Lskip_history_\@", "", X86_FEATURE_CLEAR_BHB_VMEXIT
+	mov $100, %ecx
+.Lhistory_\@:
+	jmp .Ltwice_\@
+	int3
+.Ltwice_\@:
+	sub $1, %ecx
+	jnz .Lhistory_\@
+	lfence
+.Lskip_history_\@:
 .endm
 
 #endif /* __ASSEMBLY__ */

@@ -37,13 +37,13 @@ void hull_check_failed(struct hull_vm *vm, const char *what, u64 a, u64 b)
 	WARN_ON_ONCE(1);
 }
 
-bool hull_check_entry(struct hull_vcpu *vcpu, u64 due, int cpu, u32 tag)
+bool hull_check_entry(struct hull_vcpu *vcpu, int cpu, u32 tag)
 {
 	const struct hull_mmu_vcpu *mmu = &vcpu->mmu;
 
-	if (mmu->flushed < due)
+	if (mmu->flushed < mmu->due)
 		hull_check_failed(vcpu->vm, "entry without the flush that was due (flushed, due)",
-				  mmu->flushed, due);
+				  mmu->flushed, mmu->due);
 	else if (mmu->flushed_cpu != cpu || mmu->flushed_tag != tag)
 		hull_check_failed(vcpu->vm, "entry with a TLB tag never flushed here (CPU, tag)",
 				  cpu, tag);

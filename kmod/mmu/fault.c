@@ -140,8 +140,7 @@ static bool fix_entry(struct hull_vm *vm, const struct fault *fault)
 		goto out;
 	set_log_dirty(table, fault);
 	set_host_dirty(hull_spte_pfn(spte));
-	set_bit(_PAGE_BIT_DIRTY, (unsigned long *)entry);
-	set_bit(_PAGE_BIT_RW, (unsigned long *)entry);
+	atomic64_or(hull_nested_format.write, (atomic64_t *)entry);
 	fixed = true;
 out:
 	spin_unlock(&mmu->lock);
@@ -229,9 +228,11 @@ static bool level_fits(const struct fault *fault, int level)
 
 static int largest_level(void)
 {
-	int level = min_t(int, large_pages + 1, HULL_MAX_LEAF_LEVEL);
+	int level = hull_nested_format.leaf_levels;
 
-	return boot_cpu_has(X86_FEATURE_GBPAGES) ? level : min(level, 2);
+	if (!level)
+		level = boot_cpu_has(X86_FEATURE_GBPAGES) ? HULL_MAX_LEAF_LEVEL : 2;
+	return min_t(int, large_pages + 1, level);
 }
 
 /* Choose size and permissions from how the process maps the page. */
@@ -291,7 +292,8 @@ static bool install(struct hull_vcpu *vcpu, const struct fault *fault)
 		set_log_dirty(table, fault);
 		set_host_dirty(pfn);
 	}
-	spte = hull_spte_leaf(pfn, fault->level, fault->map_write, fault->host_write);
+	spte = hull_spte_leaf(&hull_nested_format, pfn, fault->level, fault->map_write,
+			      fault->host_write);
 	flush = hull_tdp_map(vcpu, fault->gfn, fault->level, spte);
 	spin_unlock(&mmu->lock);
 	if (flush)

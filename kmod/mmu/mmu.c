@@ -14,10 +14,9 @@
 #include "spte.h"
 #include "tdp.h"
 
-/* Nested tables are as deep as the host's own. */
 static int table_levels(void)
 {
-	return pgtable_l5_enabled() ? 5 : 4;
+	return hull_nested_format.levels ?: pgtable_l5_enabled() ? 5 : 4;
 }
 
 gfn_t hull_mmu_gfn_end(void)

@@ -49,7 +49,7 @@ struct hull_shadow_pool {
  * @lock: protects all tables and @freed, and hull_notifier; interrupts on, innermost lock
  * @root: the root table as the hardware wants it (NCR3): host-physical, memory encryption bit
  *        included; constant
- * @levels: of the tables: the CPU's own number, for nested tables have the host's depth; constant
+ * @levels: of the tables; constant
  * @table: the root table; constant
  * @generation: TLB generation, from 1: grows when a flush begins, after entries have changed and
  *              before vCPUs are asked
@@ -90,6 +90,7 @@ struct hull_mmu {
 
 /**
  * struct hull_mmu_vcpu - per vCPU part; owner: the vCPU thread
+ * @due: hull_mmu.due before requests were looked at, for the last entry
  * @flushed: value of hull_mmu.generation at (or before) this vCPU's last TLB flush; 0: never
  * @flushed_cpu: host CPU of that flush
  * @flushed_tag: ASID or VPID it was for
@@ -106,6 +107,7 @@ struct hull_mmu {
  * @fault_repeats: ... and how often in a row it was the same
  */
 struct hull_mmu_vcpu {
+	u64 due;
 	u64 flushed;
 	int flushed_cpu;
 	u32 flushed_tag;
@@ -241,9 +243,9 @@ void hull_mmu_flush(struct hull_vm *vm);
 void hull_mmu_flush_pending(struct hull_vm *vm);
 
 /*
- * For the backend, before each entry, in this order: due = hull_mmu_due(); take HULL_REQ_FLUSH; if
- * taken (or the tag is not ours on this CPU): seen = hull_mmu_generation(), flush,
- * hull_mmu_flushed(seen); in check mode hull_check_entry(due). Why: tlb.c.
+ * For the backend, before each entry, in this order: mmu.due = hull_mmu_due(); take HULL_REQ_FLUSH;
+ * if taken (or the tag is not ours on this CPU): seen = hull_mmu_generation(), flush,
+ * hull_mmu_flushed(seen); in check mode hull_check_entry(). Why: tlb.c.
  */
 static inline u64 hull_mmu_due(const struct hull_mmu *mmu)
 {
@@ -269,10 +271,10 @@ static inline void hull_mmu_flushed(struct hull_mmu_vcpu *mmu, u64 generation, i
 /* The oracle (check.c). Only called when hull_check. */
 extern bool hull_check;
 /*
- * (a) In the window before entry, interrupts off. @due was read before the requests were looked at.
- * False: the tag may hold stale entries.
+ * (a) In the window before entry, interrupts off. mmu.due was read before the requests were looked
+ * at. False: the tag may hold stale entries.
  */
-bool hull_check_entry(struct hull_vcpu *vcpu, u64 due, int cpu, u32 tag);
+bool hull_check_entry(struct hull_vcpu *vcpu, int cpu, u32 tag);
 /*
  * (d) Walk all tables against the regions and, in the creator's address space, against its page
  * tables; returns the number of violations. Sleeps; no locks.

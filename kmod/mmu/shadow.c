@@ -75,7 +75,7 @@ u64 hull_shadow_encode(struct hull_vm *vm, const struct hull_shadow *page, int l
 		rights &= ~HULL_RIGHT_USER;
 	}
 	write = write && hull_spte_writable(tdp) && !hull_shadow_is_synced(&vm->mmu, leaf->gfn);
-	spte = hull_spte_leaf(pfn, level, write, false);
+	spte = hull_spte_leaf(&hull_host_format, pfn, level, write, false);
 	if (!(rights & HULL_RIGHT_USER))
 		spte &= ~(u64)_PAGE_USER;
 	if (!(rights & HULL_RIGHT_EXEC))

@@ -201,7 +201,8 @@ void hull_shadow_link(struct hull_shadow *parent, unsigned int i, struct hull_sh
 	child->nr_parents++;
 	hull_shadow_set_entered(parent, i);
 	/* The child's entries were written before the hardware can find them. */
-	smp_store_release(&parent->table.entries[i], hull_spte_table(child->table.entries));
+	smp_store_release(&parent->table.entries[i],
+			  hull_spte_table(&hull_host_format, child->table.entries));
 }
 
 void hull_shadow_drop(struct hull_shadow *page, unsigned int i)

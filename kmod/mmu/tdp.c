@@ -105,7 +105,7 @@ static void unlink_table(struct hull_vm *vm, u64 *entry)
 static u64 link_table(struct hull_vcpu *vcpu, u64 *entry)
 {
 	struct hull_table *table = vcpu->mmu.cache[--vcpu->mmu.cached];
-	u64 spte = hull_spte_table(table->entries);
+	u64 spte = hull_spte_table(&hull_nested_format, table->entries);
 
 	/* The page was zeroed before the hardware can find it. */
 	smp_wmb();
@@ -224,11 +224,12 @@ static void age_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, void
 
 	if (hull_is_shadowed(&vm->mmu))
 		age->young |= hull_shadow_age_chain(hull_tdp_chain(entry), age->clear);
-	if (!(READ_ONCE(*entry) & _PAGE_ACCESSED))
+	/* Where the hardware does not tell, all are old: unmapped wrongly, it faults back in. */
+	if (!(READ_ONCE(*entry) & hull_nested_format.accessed))
 		return;
 	age->young = true;
 	if (age->clear)
-		clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)entry);
+		atomic64_andnot(hull_nested_format.accessed, (atomic64_t *)entry);
 }
 
 bool hull_tdp_age(struct hull_vm *vm, gfn_t start, gfn_t end, bool clear)
@@ -280,7 +281,7 @@ static u64 clear_for_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level,
 	}
 	/* Two vCPUs faulted at once: what the other has installed must not be taken away. */
 	vm->mmu.mapped--;
-	return old & (_PAGE_RW | _PAGE_DIRTY | HULL_SPTE_HOST_WRITE);
+	return old & (hull_nested_format.write | HULL_SPTE_HOST_WRITE);
 }
 
 bool hull_tdp_map(struct hull_vcpu *vcpu, gfn_t gfn, int level, u64 spte)

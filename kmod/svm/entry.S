@@ -22,8 +22,6 @@
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
 
-#define MSR_GS_BASE	0xc0000101
-
 /* struct svm_entry; asserted in run.c */
 #define ENTRY_VMCB	0
 #define ENTRY_HOST	8
@@ -50,11 +48,6 @@
 #define STACK_VCPU	0
 #define STACK_ENTRY	8
 #define STACK_FRAME	(7 * 8)
-
-	.section .rodata
-	.balign 2
-hull_verw_selector:
-	.word __KERNEL_DS
 
 	.text
 

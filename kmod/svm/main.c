@@ -78,15 +78,6 @@ static void svm_hardware_disable(void)
 	wrmsrq(MSR_EFER, efer & ~(u64)EFER_SVME);
 }
 
-static int svm_vm_create(struct hull_vm *vm)
-{
-	return 0;
-}
-
-static void svm_vm_destroy(struct hull_vm *vm)
-{
-}
-
 static int svm_vcpu_create(struct hull_vcpu *vcpu)
 {
 	struct svm_vcpu *svm;
@@ -120,13 +111,12 @@ const struct hull_backend hull_svm_backend = {
 	.name = "AMD SVM",
 	.id = HULL_BACKEND_SVM,
 	.hypercall_op = HULL_OP_VMMCALL,
+	.shadow = true,
 	.probe = svm_probe,
 	.setup = svm_setup,
 	.teardown = svm_teardown,
 	.hardware_enable = svm_hardware_enable,
 	.hardware_disable = svm_hardware_disable,
-	.vm_create = svm_vm_create,
-	.vm_destroy = svm_vm_destroy,
 	.vcpu_create = svm_vcpu_create,
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,

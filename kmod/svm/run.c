@@ -5,7 +5,6 @@
  *
  * The vCPU thread; from hull_host_enter() on interrupts are off, inside svm_window() GIF is clear.
  */
-#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <asm/trapnr.h>
 
@@ -29,8 +28,9 @@ static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
 /* ---- TLB tags ------------------------------------------------------------------------------- */
 
 /* A tag that has no entries: a flush without touching those of others. */
-static void new_asid(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
+static void new_asid(struct hull_vcpu *vcpu)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
 	/* Read after the request was taken and before the flush: see hull_mmu_flushed(). */
 	u64 generation = hull_mmu_generation(&vcpu->vm->mmu);
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
@@ -47,10 +47,12 @@ static void new_asid(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 	hull_count(vcpu, HULL_STAT_FLUSHES);
 }
 
-static bool asid_is_ours(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
+static bool asid_is_stale(struct hull_vcpu *vcpu)
 {
-	return svm->asid_cpu == vcpu->cpu &&
-	       svm->asid_generation == __this_cpu_read(svm_cpus.asid_generation);
+	const struct svm_vcpu *svm = to_svm(vcpu);
+
+	return svm->asid_cpu != vcpu->cpu ||
+	       svm->asid_generation != __this_cpu_read(svm_cpus.asid_generation);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -70,12 +72,9 @@ static void set_window(struct vmcb *vmcb, bool open)
 	}
 }
 
-/* Exceptions after which the instruction is not executed again: traps and aborts. */
-#define NO_FAULTS	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_BP) | BIT(X86_TRAP_OF) |	\
-			 BIT(X86_TRAP_DF) | BIT(X86_TRAP_MC))
-
-static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
+static void inject(struct hull_vcpu *vcpu)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
 	struct vmcb_control_area *control = &vmcb->control;
 	struct hull_injection next;
@@ -90,8 +89,7 @@ static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 			event |= SVM_EVTINJ_VALID_ERR;
 			control->event_inj_err = next.error_code;
 		}
-		/* As CPUs do: no instruction breakpoint when the handler returns to it. */
-		if (!(NO_FAULTS & BIT(next.vector)))
+		if (hull_event_is_fault(next.vector))
 			vmcb->save.rflags |= X86_EFLAGS_RF;
 		if (next.vector == X86_TRAP_PF)
 			vmcb->save.cr2 = vcpu->event.fault_address;
@@ -116,70 +114,32 @@ static void inject(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 
 /* ---- before an entry ------------------------------------------------------------------------ */
 
-/* What can only be done outside the window. */
-#define LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | \
-			 BIT(HULL_REQ_ROOT))
-
-static bool refuse(struct hull_vcpu *vcpu, u32 kind)
-{
-	to_svm(vcpu)->exit->kind = kind;
-	return false;
-}
-
 /* The oracle: stale TLB tags and illegal state, which an emulator would let pass. */
-static bool check_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
+static bool check_entry(struct hull_vcpu *vcpu)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
 	const char *broken;
-	bool ours = true;
 
-	if (hull_check && !hull_check_entry(vcpu, svm->due, vcpu->cpu,
-					    svm->vmcb->control.asid))
-		return refuse(vcpu, HULL_X_CHECK_FAILED);
+	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, svm->vmcb->control.asid)) {
+		svm->exit->kind = HULL_X_CHECK_FAILED;
+		return false;
+	}
 	broken = svm_check_control(svm->vmcb, svm_caps.asids);
-	if (likely(!broken)) {
-		broken = svm_check_state(svm->vmcb);
-		ours = !vcpu->state_set;
-	}
-	if (likely(!broken)) {
-		broken = svm_check_guest(svm->vmcb, hull_gpa_bits);
-		ours = false;
-	}
-	if (likely(!broken)) {
-		vcpu->state_set = false;
-		return true;
-	}
-	if (ours) {
-		hull_check_failed(vcpu->vm, broken, vcpu->id, svm->vmcb->save.rip);
-		return refuse(vcpu, HULL_X_CHECK_FAILED);
-	}
-	pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
-			    task_tgid_nr(current), broken);
-	return refuse(vcpu, HULL_X_BAD_STATE);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, svm->exit, broken, true);
+	broken = svm_check_state(svm->vmcb);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, svm->exit, broken, !vcpu->state_set);
+	broken = svm_check_guest(svm->vmcb, hull_gpa_bits);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, svm->exit, broken, false);
+	vcpu->state_set = false;
+	return true;
 }
 
-/*
- * Everything another context asked for, in the order: leave, then tag, then events, since what is
- * injected must be followed by an entry. 0: enter; 1: leave the window.
- */
 int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
 {
-	/* A flush that is due has asked us before: its request is seen below. See tlb.c. */
-	svm->due = hull_mmu_due(&vcpu->vm->mmu);
-	smp_rmb();
-	if (hull_work_pending() || (READ_ONCE(vcpu->requests) & LEAVE_REQUESTS))
-		return 1;
-	if (hull_vcpu_take_request(vcpu, HULL_REQ_FLUSH) || !asid_is_ours(vcpu, svm))
-		new_asid(vcpu, svm);
-	/* Interrupts that the vCPU caused itself come without a request. */
-	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT) || hull_fast_irq(vcpu))
-		inject(vcpu, svm);
-	if (unlikely(vcpu->event.triple_fault))
-		return 1;
-	if (unlikely(hull_check || vcpu->state_set) && !check_entry(vcpu, svm)) {
-		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return 1;
-	}
-	return 0;
+	return hull_next_entry(vcpu, asid_is_stale, new_asid, inject, check_entry);
 }
 
 int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
@@ -211,6 +171,8 @@ int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
 	}
 	smp_store_release(&vcpu->mode, HULL_OUTSIDE);
 	svm_store_state(vcpu);
+	if (unlikely(exit->kind == HULL_X_MACHINE_CHECK))
+		hull_host_machine_check();
 	hull_count(vcpu, HULL_STAT_WINDOWS);
 	hull_host_leave(vcpu);
 	return err;

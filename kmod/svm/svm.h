@@ -37,7 +37,6 @@ struct svm_entry {
  * @injected: kind of event that the last entry delivers
  * @iret_pending: IRET of an NMI handler is about to be executed ...
  * @iret_rip: ... here
- * @due: TLB generation that was due before requests were looked at; for the oracle
  */
 struct svm_vcpu {
 	struct svm_entry entry;
@@ -49,7 +48,6 @@ struct svm_vcpu {
 	u8 injected;
 	bool iret_pending;
 	u64 iret_rip;
-	u64 due;
 };
 
 /**

@@ -205,6 +205,20 @@ out:
 	return ret;
 }
 
+void guest_fix_hypercalls(struct guest *guest, void *code, size_t len)
+{
+	struct hull_info info;
+	unsigned char *at = code;
+	size_t i;
+
+	if (hull_get_info(guest->dev, &info) || info.backend != HULL_BACKEND_VMX)
+		return;
+	for (i = 0; i + 3 <= len; i++) {
+		if (!memcmp(at + i, "\x0f\x01\xd9", 3) || !memcmp(at + i, "\x0f\x01\xc1", 3))
+			at[i + 2] ^= 0xd9 ^ 0xc1;
+	}
+}
+
 int guest_start(struct guest *guest, unsigned int id, enum guest_mode mode,
 		const unsigned char *code, size_t len)
 {
@@ -213,6 +227,7 @@ int guest_start(struct guest *guest, unsigned int id, enum guest_mode mode,
 		return -1;
 	}
 	memcpy(guest->memory + GUEST_CODE_GPA(id), code, len);
+	guest_fix_hypercalls(guest, guest->memory + GUEST_CODE_GPA(id), len);
 	return guest_set_mode(guest, id, mode, GUEST_CODE_GPA(id));
 }
 

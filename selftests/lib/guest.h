@@ -92,6 +92,12 @@ int guest_add_cpu(struct guest *guest, unsigned int id);
 int guest_start(struct guest *guest, unsigned int id, enum guest_mode mode,
 		const unsigned char *code, size_t len);
 
+/*
+ * Tests are written for AMD's VMMCALL, and with VMCALL undefined: where the CPUs are Intel's, make
+ * one of the other in @code, which has @len bytes. guest_start() and trap_try() do so.
+ */
+void guest_fix_hypercalls(struct guest *guest, void *code, size_t len);
+
 /* Registers for a mode, without copying: what guest_start() does. */
 int guest_set_mode(struct guest *guest, unsigned int id, enum guest_mode mode, __u64 entry);
 

@@ -342,6 +342,7 @@ int trap_try(struct guest *guest, enum guest_mode mode, __u64 gpa, const void *c
 	int ret;
 
 	memcpy(guest->memory + gpa, code, len);
+	guest_fix_hypercalls(guest, guest->memory + gpa, len);
 	memcpy(guest->memory + gpa + len, mark, sizeof(mark));
 	gprs->rip = gpa - base;
 	gprs->gpr[HULL_GPR_RSP] = GUEST_STACK_GPA(0);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the CPU offers of VMX, and refusing politely when it is too little.
+ */
+#include <linux/module.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+#include <asm/tsc.h>
+
+#include "../mmu/spte.h"
+#include "../mutate.h"
+#include "vmx.h"
+
+struct vmx_caps vmx_caps __ro_after_init;
+
+/*
+ * Control bits: those without which no guest runs, those taken where offered, and those that come
+ * and go: they must be possible and are not set to begin with.
+ */
+static const struct {
+	const char *name;
+	u32 msr;
+	u32 must, may, later;
+} words[VMX_CONTROLS] = {
+	[VMX_PIN] = {
+		.name = "pin-based", .msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+		.must = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
+		.may = PIN_BASED_VMX_PREEMPTION_TIMER,
+	},
+	[VMX_CPU] = {
+		.name = "processor-based", .msr = MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+		.must = CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
+			CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING |
+			CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
+			CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
+			CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_MONITOR_EXITING |
+			CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
+		.later = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING,
+	},
+	[VMX_CPU2] = {
+		.name = "secondary processor-based", .msr = MSR_IA32_VMX_PROCBASED_CTLS2,
+		.must = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
+			SECONDARY_EXEC_WBINVD_EXITING,
+		.may = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENCLS_EXITING,
+	},
+	[VMX_EXIT] = {
+		.name = "exit", .msr = MSR_IA32_VMX_TRUE_EXIT_CTLS,
+		.must = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
+	},
+	[VMX_ENTRY] = {
+		.name = "entry", .msr = MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+		.must = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_EFER,
+		.later = VM_ENTRY_IA32E_MODE,
+	},
+};
+
+/* Bits that a CPU wants set and a guest of ours cannot have. */
+#define CPU_UNWANTED	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
+			 CPU_BASED_INVLPG_EXITING)
+
+static int __init choose_controls(void)
+{
+	int i;
+
+	for (i = 0; i < VMX_CONTROLS; i++) {
+		u32 one, may, missing;
+
+		if (rdmsrq_safe(words[i].msr, &vmx_caps.allowed[i]))
+			vmx_caps.allowed[i] = 0;
+		one = vmx_caps.allowed[i];
+		may = vmx_caps.allowed[i] >> 32;
+		missing = (words[i].must | words[i].later) & ~may;
+		if (missing) {
+			pr_err("this Intel CPU lacks %s controls %#x, which hull needs%s\n",
+			       words[i].name, missing, i == VMX_CPU2 ?
+			       " (EPT and unrestricted guests; no shadow paging on Intel yet)" :
+			       "");
+			return -EOPNOTSUPP;
+		}
+		vmx_caps.controls[i] = words[i].must | (words[i].may & may) | one;
+	}
+	if (vmx_caps.controls[VMX_CPU] & CPU_UNWANTED) {
+		pr_err("this Intel CPU knows no exact processor-based controls\n");
+		return -EOPNOTSUPP;
+	}
+	if (hull_mutate_bad_vmcb)
+		vmx_caps.controls[VMX_CPU] &= ~CPU_BASED_MONITOR_EXITING;
+	return 0;
+}
+
+/* Memory type write-back, whatever the guest's PAT says; accessed and dirty bits where offered. */
+#define EPT_LEAF	(VMX_EPT_READABLE_MASK | VMX_EPT_EXECUTABLE_MASK | VMX_EPT_IPAT_BIT | \
+			 (6ULL << VMX_EPT_MT_EPTE_SHIFT))
+#define EPTP_WB		6ULL
+
+static int __init choose_ept(void)
+{
+	const u64 needed = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT;
+	struct hull_spte_format *format = &hull_nested_format;
+	u64 cap;
+
+	rdmsrq(MSR_IA32_VMX_EPT_VPID_CAP, cap);
+	if ((cap & needed) != needed ||
+	    !(cap & (VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT))) {
+		pr_err("this Intel CPU's EPT (%#llx) lacks what hull needs\n", cap);
+		return -EOPNOTSUPP;
+	}
+	vmx_caps.invept = cap & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
+							     VMX_EPT_EXTENT_GLOBAL;
+	vmx_caps.eptp = EPTP_WB | VMX_EPTP_PWL_4;
+	*format = (struct hull_spte_format){
+		.leaf = EPT_LEAF, .table = VMX_EPT_RWX_MASK, .write = VMX_EPT_WRITABLE_MASK,
+		.levels = 4,
+		.leaf_levels = cap & VMX_EPT_1GB_PAGE_BIT ? 3 : cap & VMX_EPT_2MB_PAGE_BIT ? 2 : 1,
+	};
+	if (cap & VMX_EPT_AD_BIT) {
+		vmx_caps.eptp |= VMX_EPTP_AD_ENABLE_BIT;
+		format->leaf |= VMX_EPT_ACCESS_BIT;
+		format->table |= VMX_EPT_ACCESS_BIT;
+		format->write |= VMX_EPT_DIRTY_BIT;
+		format->accessed = VMX_EPT_ACCESS_BIT;
+	}
+	return 0;
+}
+
+/* Mitigation: L1TF. Without the means, say so: guests may read what the L1 data cache holds. */
+static void __init choose_l1d_flush(void)
+{
+	u64 caps = 0;
+
+	if (!boot_cpu_has_bug(X86_BUG_L1TF))
+		return;
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrq(MSR_IA32_ARCH_CAPABILITIES, caps);
+	if (caps & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH)
+		return;
+	vmx_caps.l1d_flush = boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+	if (!vmx_caps.l1d_flush)
+		pr_warn("this CPU has the L1TF defect and no microcode against it: do not run guests you do not trust\n");
+}
+
+/*
+ * Milliseconds that an entry lasts at most. Not needed on CPUs, and no cost there; but in Bochs 2.7
+ * no interrupt of the host's ends a guest that was entered with RFLAGS.IF clear and leaves it so.
+ */
+#define ENTRY_LIMIT	4
+
+static void __init choose_timer(void)
+{
+	u64 misc;
+
+	rdmsrq(MSR_IA32_VMX_MISC, misc);
+	vmx_caps.timer = ((u64)tsc_khz * ENTRY_LIMIT) >> vmx_misc_preemption_timer_rate(misc);
+}
+
+/* CR4.FRED: where the kernel uses it, NMIs cannot be handed on by INT. */
+#define CR4_FRED	BIT_ULL(32)
+
+int __init vmx_probe(void)
+{
+	u64 basic;
+	int err;
+
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL &&
+	    boot_cpu_data.x86_vendor != X86_VENDOR_ZHAOXIN)
+		return -ENODEV;
+	if (!(cpuid_ecx(1) & BIT(X86_FEATURE_VMX & 31))) {
+		pr_err("this Intel CPU does not offer VMX, or the firmware hides it\n");
+		return -EOPNOTSUPP;
+	}
+	if (native_read_cr4() & CR4_FRED) {
+		pr_err("the kernel uses FRED, with which hull cannot hand on NMIs: boot with fred=off\n");
+		return -EOPNOTSUPP;
+	}
+	rdmsrq(MSR_IA32_VMX_BASIC, basic);
+	if (!(basic & VMX_BASIC_TRUE_CTLS) || ((basic >> 32) & 0x1fff) > PAGE_SIZE) {
+		pr_err("this Intel CPU's VMX (%#llx) is too old for hull\n", basic);
+		return -EOPNOTSUPP;
+	}
+	vmx_caps.revision = basic & GENMASK(30, 0);
+	err = choose_controls();
+	if (!err)
+		err = choose_ept();
+	if (err)
+		return err;
+	rdmsrq(MSR_IA32_VMX_CR0_FIXED0, vmx_caps.cr0_fixed[0]);
+	rdmsrq(MSR_IA32_VMX_CR0_FIXED1, vmx_caps.cr0_fixed[1]);
+	rdmsrq(MSR_IA32_VMX_CR4_FIXED0, vmx_caps.cr4_fixed[0]);
+	rdmsrq(MSR_IA32_VMX_CR4_FIXED1, vmx_caps.cr4_fixed[1]);
+	choose_timer();
+	choose_l1d_flush();
+	hull_has_nested = true;
+	return 0;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The oracle's part for VMCSs: the rules that VM entry checks, so that what is wrong has a name,
+ * and the controls that keep a guest from the host, which no CPU checks. Pure: no state, no lock.
+ */
+#include <linux/bits.h>
+#include <asm/processor-flags.h>
+#include <asm/msr-index.h>
+#include <asm/vmx.h>
+
+#include "check.h"
+
+#define RFLAGS_ZERO	(~0x3fffffULL | BIT(15) | BIT(5) | BIT(3))
+#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+#define PENDING_BS	BIT(14)
+#define PDPTE_RESERVED	(0x1e6ULL)
+
+static bool canonical(u64 address)
+{
+	return (u64)((s64)(address << 16) >> 16) == address;
+}
+
+static bool is_long(const struct vmcs_image *vmcs)
+{
+	return vmcs->entry & VM_ENTRY_IA32E_MODE;
+}
+
+/* ---- what only hull writes ------------------------------------------------------------------ */
+
+static const struct {
+	u32 must;
+	const char *broken;
+} protections[VMX_CONTROLS] = {
+	[VMX_PIN] = { PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
+		      "the guest would take the host's interrupts" },
+	[VMX_CPU] = { CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
+		      CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING |
+		      CPU_BASED_MONITOR_EXITING | CPU_BASED_MOV_DR_EXITING |
+		      CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
+		      CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
+		      "a control that protects the host is clear" },
+	[VMX_CPU2] = { SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
+		       SECONDARY_EXEC_WBINVD_EXITING,
+		       "a control that keeps memory apart is clear" },
+	[VMX_EXIT] = { VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
+		       "the host would not come back in long mode" },
+	[VMX_ENTRY] = { VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_DEBUG_CONTROLS,
+			"guest state would not be loaded" },
+};
+
+static const char *check_controls(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	const u32 value[VMX_CONTROLS] = { vmcs->pin, vmcs->cpu, vmcs->cpu2, vmcs->exit,
+					  vmcs->entry };
+	int i;
+
+	for (i = 0; i < VMX_CONTROLS; i++) {
+		if (protections[i].must & ~value[i])
+			return protections[i].broken;
+		if (((u32)caps->allowed[i] & ~value[i]) ||
+		    (value[i] & ~(u32)(caps->allowed[i] >> 32)))
+			return "a control has a value that the CPU does not allow";
+	}
+	return NULL;
+}
+
+const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	const u32 exceptions = BIT(1) | BIT(17) | BIT(18);
+
+	if ((vmcs->eptp & 0xfff) != caps->eptp || !(vmcs->eptp >> 12))
+		return "there is no root of EPT";
+	if (!vmcs->msr_bitmap || (vmcs->msr_bitmap & 0xfff))
+		return "the MSR bitmap is not where one can be";
+	if (vmcs->link != ~0ULL)
+		return "there is a VMCS link pointer";
+	if (~vmcs->cr0_mask || ~vmcs->cr4_mask)
+		return "the guest owns bits of CR0 or CR4";
+	if ((vmcs->exceptions & exceptions) != exceptions)
+		return "an exception that must exit does not";
+	return check_controls(vmcs, caps);
+}
+
+/* ---- control registers, flags, events ------------------------------------------------------- */
+
+static const char *check_paging(const struct vmcs_image *vmcs, unsigned int gpa_bits)
+{
+	const u64 pdpte[] = { vmcs->pdpte0, vmcs->pdpte1, vmcs->pdpte2, vmcs->pdpte3 };
+	u64 reserved = PDPTE_RESERVED | ~((1ULL << gpa_bits) - 1);
+	size_t i;
+
+	if (vmcs->cr3 >> gpa_bits)
+		return "CR3 is beyond the physical address width";
+	if (!(vmcs->cr0 & X86_CR0_PG) || !(vmcs->cr4 & X86_CR4_PAE) || is_long(vmcs))
+		return NULL;
+	for (i = 0; i < 4; i++) {
+		if ((pdpte[i] & 1) && (pdpte[i] & reserved))
+			return "an entry of PAE's root has reserved bits";
+	}
+	return NULL;
+}
+
+static const char *check_registers(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	u64 cr0_must = caps->cr0_fixed[0] & ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	bool lma = vmcs->efer & EFER_LMA, paging = vmcs->cr0 & X86_CR0_PG;
+
+	if ((cr0_must & ~vmcs->cr0) || (vmcs->cr0 & ~caps->cr0_fixed[1]))
+		return "CR0 has a value that VMX does not allow";
+	if (paging && !(vmcs->cr0 & X86_CR0_PE))
+		return "CR0.PG is set and CR0.PE is not";
+	if ((caps->cr4_fixed[0] & ~vmcs->cr4) || (vmcs->cr4 & ~caps->cr4_fixed[1]))
+		return "CR4 has a value that VMX does not allow";
+	if (is_long(vmcs) && (!paging || !(vmcs->cr4 & X86_CR4_PAE)))
+		return "long mode without paging or without CR4.PAE";
+	if (vmcs->efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
+		return "EFER has reserved bits";
+	if (lma != is_long(vmcs) || (paging && lma != !!(vmcs->efer & EFER_LME)))
+		return "EFER.LMA is not LME and PG";
+	if (vmcs->dr7 >> 32)
+		return "DR7 has high bits";
+	if (!canonical(vmcs->sysenter_esp) || !canonical(vmcs->sysenter_eip))
+		return "an MSR of SYSENTER is not canonical";
+	return NULL;
+}
+
+static const char *check_flags(const struct vmcs_image *vmcs)
+{
+	u64 shadow = vmcs->interruptibility & INTERRUPT_SHADOW;
+	bool step = vmcs->rflags & X86_EFLAGS_TF;
+
+	if ((vmcs->rflags & RFLAGS_ZERO) || !(vmcs->rflags & X86_EFLAGS_FIXED))
+		return "RFLAGS has reserved bits";
+	if ((vmcs->rflags & X86_EFLAGS_VM) && (is_long(vmcs) || !(vmcs->cr0 & X86_CR0_PE)))
+		return "virtual-8086 mode in long or real mode";
+	if (vmcs->activity)
+		return "the guest is not active";
+	if (vmcs->interruptibility & ~(u64)(INTERRUPT_SHADOW | GUEST_INTR_STATE_NMI))
+		return "the interruptibility state has reserved bits";
+	if (shadow == INTERRUPT_SHADOW)
+		return "blocking by STI and by MOV SS";
+	if ((shadow & GUEST_INTR_STATE_STI) && !(vmcs->rflags & X86_EFLAGS_IF))
+		return "blocking by STI with interrupts off";
+	if (shadow && step != !!(vmcs->pending_debug & PENDING_BS))
+		return "RFLAGS.TF and the pending debug exceptions disagree";
+	return NULL;
+}
+
+static const char *check_event(const struct vmcs_image *vmcs)
+{
+	u32 event = vmcs->event, vector = event & INTR_INFO_VECTOR_MASK;
+	bool error;
+
+	if (!(event & INTR_INFO_VALID_MASK))
+		return NULL;
+	if (event & 0x7ffff000)
+		return "the injected event has reserved bits";
+	switch (event & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_EXT_INTR:
+		if (!(vmcs->rflags & X86_EFLAGS_IF) || (vmcs->interruptibility & INTERRUPT_SHADOW))
+			return "an interrupt is injected that the guest cannot take";
+		break;
+	case INTR_TYPE_NMI_INTR:
+		if (vector != 2 || vmcs->interruptibility)
+			return "an NMI is injected that the guest cannot take";
+		break;
+	case INTR_TYPE_HARD_EXCEPTION:
+		if (vector > 31 || vector == 2)
+			return "the injected exception has no such vector";
+		break;
+	default:
+		return "the injected event has no such type";
+	}
+	error = (event & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_HARD_EXCEPTION &&
+		(VMX_ERROR_CODES & BIT(vector)) && (vmcs->cr0 & X86_CR0_PE);
+	if (error != !!(event & INTR_INFO_DELIVER_CODE_MASK))
+		return "the injected event has an error code too many or too few";
+	return error && vmcs->event_error >> 16 ? "the error code has high bits" : NULL;
+}
+
+const char *vmx_check_state(const struct vmcs_image *vmcs, const struct vmx_caps *caps,
+			    unsigned int gpa_bits)
+{
+	const char *broken;
+
+	broken = check_registers(vmcs, caps);
+	if (!broken)
+		broken = check_paging(vmcs, gpa_bits);
+	if (!broken)
+		broken = check_flags(vmcs);
+	if (!broken)
+		broken = check_event(vmcs);
+	return broken;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+#define AR_RESERVED	0xfffe0f00
+
+static bool bad_limit(u32 limit, u32 ar)
+{
+	if ((limit & 0xfff) != 0xfff && (ar & VMX_AR_G_MASK))
+		return true;
+	return (limit >> 20) && !(ar & VMX_AR_G_MASK);
+}
+
+/* ES, SS, DS, FS, GS in virtual-8086 mode, and CS. */
+static const char *check_v8086(const struct vmcs_image *vmcs)
+{
+	int i;
+
+	for (i = VMCS_ES; i <= VMCS_GS; i++) {
+		if (vmcs->seg[i].base != vmcs->seg[i].selector << 4 ||
+		    vmcs->seg[i].limit != 0xffff || vmcs->seg[i].ar != 0xf3)
+			return "a segment is not one of virtual-8086 mode";
+	}
+	return NULL;
+}
+
+static const char *check_cs(const struct vmcs_image *vmcs)
+{
+	u32 ar = vmcs->seg[VMCS_CS].ar, ss = vmcs->seg[VMCS_SS].ar;
+
+	if (ar & VMX_AR_UNUSABLE_MASK)
+		return "CS is not loaded";
+	switch (ar & VMX_AR_TYPE_MASK) {
+	case 3:
+		if (VMX_AR_DPL(ar))
+			return "CS is a data segment and its DPL is not 0";
+		break;
+	case 9:
+	case 11:
+		if (VMX_AR_DPL(ar) != VMX_AR_DPL(ss))
+			return "DPL of CS is not that of SS";
+		break;
+	case 13:
+	case 15:
+		if (VMX_AR_DPL(ar) > VMX_AR_DPL(ss))
+			return "DPL of CS is above that of SS";
+		break;
+	default:
+		return "CS is no accessed code segment";
+	}
+	if (is_long(vmcs) && (ar & VMX_AR_L_MASK) && (ar & VMX_AR_DB_MASK))
+		return "CS.L and CS.D are both set in long mode";
+	return NULL;
+}
+
+static const char *check_ss(const struct vmcs_image *vmcs)
+{
+	u32 ar = vmcs->seg[VMCS_SS].ar, type = ar & VMX_AR_TYPE_MASK;
+	bool real = !(vmcs->cr0 & X86_CR0_PE);
+
+	if (!(ar & VMX_AR_UNUSABLE_MASK) && type != 3 && type != 7)
+		return "SS is no writable, accessed segment";
+	if (VMX_AR_DPL(ar) && (real || (vmcs->seg[VMCS_CS].ar & VMX_AR_TYPE_MASK) == 3))
+		return "DPL of SS is not 0";
+	return NULL;
+}
+
+static const char *check_usable(const struct vmcs_image *vmcs, int i)
+{
+	u32 ar = vmcs->seg[i].ar, type = ar & VMX_AR_TYPE_MASK;
+
+	if (ar & VMX_AR_UNUSABLE_MASK)
+		return NULL;
+	if (!(ar & VMX_AR_S_MASK) || !(ar & VMX_AR_P_MASK) || (ar & AR_RESERVED))
+		return "attributes of a segment register are not those of one";
+	if (bad_limit(vmcs->seg[i].limit, ar))
+		return "limit and granularity of a segment disagree";
+	if (i < VMCS_FS && vmcs->seg[i].base >> 32)
+		return "the base of a segment has high bits";
+	if (i == VMCS_CS || i == VMCS_SS)
+		return NULL;
+	if (!(type & VMX_AR_TYPE_ACCESSES_MASK) ||
+	    ((type & VMX_AR_TYPE_CODE_MASK) && !(type & VMX_AR_TYPE_READABLE_MASK)))
+		return "a data segment is not readable and accessed";
+	return NULL;
+}
+
+static const char *check_tables(const struct vmcs_image *vmcs)
+{
+	u32 tr = vmcs->seg[VMCS_TR].ar, ldtr = vmcs->seg[VMCS_LDTR].ar;
+	u32 type = tr & VMX_AR_TYPE_MASK;
+
+	if ((tr & VMX_AR_UNUSABLE_MASK) || (tr & (VMX_AR_S_MASK | AR_RESERVED)) ||
+	    !(tr & VMX_AR_P_MASK) || bad_limit(vmcs->seg[VMCS_TR].limit, tr) ||
+	    (vmcs->seg[VMCS_TR].selector & 4) || !canonical(vmcs->seg[VMCS_TR].base))
+		return "TR is not that of a task";
+	if (type != VMX_AR_TYPE_BUSY_64_TSS && (is_long(vmcs) || type != VMX_AR_TYPE_BUSY_16_TSS))
+		return "TR is not that of a busy task";
+	if (!(ldtr & VMX_AR_UNUSABLE_MASK) &&
+	    ((ldtr & (VMX_AR_S_MASK | AR_RESERVED)) || !(ldtr & VMX_AR_P_MASK) ||
+	     (ldtr & VMX_AR_TYPE_MASK) != VMX_AR_TYPE_LDT ||
+	     bad_limit(vmcs->seg[VMCS_LDTR].limit, ldtr) ||
+	     (vmcs->seg[VMCS_LDTR].selector & 4) || !canonical(vmcs->seg[VMCS_LDTR].base)))
+		return "LDTR is not that of a table";
+	if (!canonical(vmcs->gdtr_base) || !canonical(vmcs->idtr_base) ||
+	    vmcs->gdtr_limit >> 16 || vmcs->idtr_limit >> 16)
+		return "GDTR or IDTR is not that of a table";
+	return NULL;
+}
+
+const char *vmx_check_guest(const struct vmcs_image *vmcs)
+{
+	const char *broken;
+	int i;
+
+	if (vmcs->rip >> 32 && (!is_long(vmcs) || !(vmcs->seg[VMCS_CS].ar & VMX_AR_L_MASK)))
+		return "RIP has high bits";
+	if (!canonical(vmcs->seg[VMCS_FS].base) || !canonical(vmcs->seg[VMCS_GS].base))
+		return "the base of FS or GS is not canonical";
+	broken = check_tables(vmcs);
+	if (broken)
+		return broken;
+	if (vmcs->rflags & X86_EFLAGS_VM)
+		return check_v8086(vmcs);
+	broken = check_cs(vmcs);
+	if (!broken)
+		broken = check_ss(vmcs);
+	for (i = VMCS_ES; !broken && i <= VMCS_GS; i++)
+		broken = check_usable(vmcs, i);
+	return broken;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The rules that VM entry checks, in pure code, on a copy of the VMCS.
+ */
+#ifndef HULL_VMX_CHECK_H
+#define HULL_VMX_CHECK_H
+
+#include "../emulate/types.h"
+
+/* The words of control bits that a CPU has its own mind about. */
+enum vmx_control { VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY, VMX_CONTROLS };
+
+/**
+ * struct vmx_caps - what the CPUs offer and the module uses; constant after load
+ * @allowed: the capability MSRs: bits that must be 1 (low half), that may be 1 (high half)
+ * @controls: what VMCSs start with
+ * @cr0_fixed: bits of CR0 that must be 1, that may be 1; unrestricted guests may clear PE and PG
+ * @cr4_fixed: the same for CR4
+ * @revision: of VMCSs
+ * @eptp: the constant part of EPTPs
+ * @invept: type of INVEPT
+ * @timer: preemption timer: ticks that an entry lasts at most
+ * @l1d_flush: the CPU needs its L1 data cache flushed before a guest runs
+ */
+struct vmx_caps {
+	u64 allowed[VMX_CONTROLS];
+	u32 controls[VMX_CONTROLS];
+	u64 cr0_fixed[2];
+	u64 cr4_fixed[2];
+	u32 revision;
+	u64 eptp;
+	u64 invept;
+	u32 timer;
+	bool l1d_flush;
+};
+
+/* Exceptions that push an error code, in protected mode. */
+#define VMX_ERROR_CODES	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
+
+/* Segment registers in the order of their fields: two apart. */
+enum { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_LDTR, VMCS_TR, VMCS_SEGMENTS };
+
+/* Fields that are looked at, by name of the kernel's and of ours. */
+#define VMCS_IMAGE(X)							\
+	X(PIN_BASED_VM_EXEC_CONTROL, pin)				\
+	X(CPU_BASED_VM_EXEC_CONTROL, cpu)				\
+	X(SECONDARY_VM_EXEC_CONTROL, cpu2)				\
+	X(VM_EXIT_CONTROLS, exit)					\
+	X(VM_ENTRY_CONTROLS, entry)					\
+	X(EXCEPTION_BITMAP, exceptions)					\
+	X(MSR_BITMAP, msr_bitmap)					\
+	X(EPT_POINTER, eptp)						\
+	X(TSC_OFFSET, tsc_offset)					\
+	X(VMCS_LINK_POINTER, link)					\
+	X(VM_ENTRY_INTR_INFO_FIELD, event)				\
+	X(VM_ENTRY_EXCEPTION_ERROR_CODE, event_error)			\
+	X(VM_INSTRUCTION_ERROR, error)					\
+	X(VM_EXIT_REASON, reason)					\
+	X(EXIT_QUALIFICATION, qualification)				\
+	X(VM_EXIT_INTR_INFO, intr_info)					\
+	X(IDT_VECTORING_INFO_FIELD, vectoring)				\
+	X(VM_EXIT_INSTRUCTION_LEN, length)				\
+	X(GUEST_LINEAR_ADDRESS, linear)					\
+	X(GUEST_PHYSICAL_ADDRESS, physical)				\
+	X(GUEST_CR0, cr0)						\
+	X(CR0_READ_SHADOW, cr0_shadow)					\
+	X(CR0_GUEST_HOST_MASK, cr0_mask)				\
+	X(GUEST_CR3, cr3)						\
+	X(GUEST_CR4, cr4)						\
+	X(CR4_READ_SHADOW, cr4_shadow)					\
+	X(CR4_GUEST_HOST_MASK, cr4_mask)				\
+	X(GUEST_IA32_EFER, efer)					\
+	X(GUEST_PDPTR0, pdpte0)						\
+	X(GUEST_PDPTR1, pdpte1)						\
+	X(GUEST_PDPTR2, pdpte2)						\
+	X(GUEST_PDPTR3, pdpte3)						\
+	X(GUEST_RIP, rip)						\
+	X(GUEST_RSP, rsp)						\
+	X(GUEST_RFLAGS, rflags)						\
+	X(GUEST_DR7, dr7)						\
+	X(GUEST_INTERRUPTIBILITY_INFO, interruptibility)		\
+	X(GUEST_ACTIVITY_STATE, activity)				\
+	X(GUEST_PENDING_DBG_EXCEPTIONS, pending_debug)			\
+	X(GUEST_SYSENTER_ESP, sysenter_esp)				\
+	X(GUEST_SYSENTER_EIP, sysenter_eip)				\
+	X(GUEST_GDTR_BASE, gdtr_base)					\
+	X(GUEST_GDTR_LIMIT, gdtr_limit)					\
+	X(GUEST_IDTR_BASE, idtr_base)					\
+	X(GUEST_IDTR_LIMIT, idtr_limit)					\
+	X(HOST_CR3, host_cr3)						\
+	X(HOST_CR4, host_cr4)						\
+	X(HOST_RSP, host_rsp)						\
+	X(HOST_RIP, host_rip)
+
+/**
+ * struct vmcs_image - a VMCS, or most of it, as plain data
+ */
+struct vmcs_image {
+#define VMCS_MEMBER(field, name)	u64 name;
+	VMCS_IMAGE(VMCS_MEMBER)
+#undef VMCS_MEMBER
+	struct {
+		u64 base;
+		u32 limit;
+		u32 ar;
+		u16 selector;
+	} seg[VMCS_SEGMENTS];
+};
+
+/**
+ * vmx_check_control - is this a VMCS hull may run?
+ * @vmcs: copy
+ * @caps: of the CPU
+ *
+ * Return: NULL, or what is wrong, in words: rules of VM entry, and the controls without which a
+ * guest could touch the host. Nobody but hull writes what is looked at.
+ */
+const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_caps *caps);
+
+/**
+ * vmx_check_state - would a CPU accept control registers, events and RFLAGS?
+ * @gpa_bits: width of physical addresses
+ *
+ * Return: as above. All that is looked at is written by hull, for the guest or for user space.
+ */
+const char *vmx_check_state(const struct vmcs_image *vmcs, const struct vmx_caps *caps,
+			    unsigned int gpa_bits);
+
+/* The same for segments, which a guest changes without an exit. */
+const char *vmx_check_guest(const struct vmcs_image *vmcs);
+
+#endif

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One window on VMX, from C's side: host state that an exit loads or spoils, and what must be right
+ * before each entry: events to inject, stale translations, and with the oracle on, proof of it.
+ *
+ * The vCPU thread; from hull_host_enter() on interrupts are off.
+ */
+#include <linux/sched.h>
+#include <asm/desc.h>
+#include <asm/fsgsbase.h>
+#include <asm/msr.h>
+
+#include "../event.h"
+#include "../fast.h"
+#include "../host.h"
+#include "../mmu/mmu.h"
+#include "vmx.h"
+#include "vmcs.h"
+
+/* For entry.S. */
+static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
+static_assert(offsetof(struct hull_vcpu, control.cr2) == 19 * 8);
+static_assert(HOST_RSP == 0x6c14);
+
+/* Fast exits in a row before the host gets a look in. */
+#define WINDOW_BUDGET	4096
+
+#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* ---- host state ----------------------------------------------------------------------------- */
+
+/* Of the process or the kernel: lost by an exit, or not switched by it. */
+struct host {
+	u16 ds, es, fs, gs, ldt;
+	u64 fs_base;
+	u64 kernel_gs;
+	u64 debugctl;
+};
+
+static u64 read_fs_base(void)
+{
+	u64 base;
+
+	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+		return rdfsbase();
+	rdmsrq(MSR_FS_BASE, base);
+	return base;
+}
+
+static void write_fs_base(u64 base)
+{
+	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+		wrfsbase(base);
+	else
+		wrmsrq(MSR_FS_BASE, base);
+}
+
+/* What an exit loads, as far as it is the same in each window on this CPU. */
+static void write_host_constants(const struct vmx_cpu *cpu)
+{
+	vmcs_write(HOST_CR0, cpu->cr0);
+	vmcs_write(HOST_IA32_EFER, cpu->efer);
+	vmcs_write(HOST_TR_SELECTOR, cpu->tr);
+	vmcs_write(HOST_TR_BASE, cpu->tr_base);
+	vmcs_write(HOST_GS_BASE, cpu->gs_base);
+	vmcs_write(HOST_GDTR_BASE, cpu->gdt.address);
+	vmcs_write(HOST_IDTR_BASE, cpu->idt.address);
+	vmcs_write(HOST_IA32_SYSENTER_CS, cpu->sysenter[0]);
+	vmcs_write(HOST_IA32_SYSENTER_ESP, cpu->sysenter[1]);
+	vmcs_write(HOST_IA32_SYSENTER_EIP, cpu->sysenter[2]);
+}
+
+static void update(unsigned long field, u64 *there, u64 value)
+{
+	if (*there != value) {
+		*there = value;
+		vmcs_write(field, value);
+	}
+}
+
+static void save_host(struct vmx_vcpu *vmx, struct host *host)
+{
+	savesegment(ds, host->ds);
+	savesegment(es, host->es);
+	savesegment(fs, host->fs);
+	savesegment(gs, host->gs);
+	store_ldt(host->ldt);
+	host->fs_base = read_fs_base();
+	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs);
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+	if (unlikely(vmx->host_cpu != smp_processor_id())) {
+		vmx->host_cpu = smp_processor_id();
+		write_host_constants(this_cpu_ptr(&vmx_cpus));
+	}
+	update(HOST_CR3, &vmx->host_cr3, __native_read_cr3());
+	update(HOST_CR4, &vmx->host_cr4, native_read_cr4());
+	update(HOST_FS_BASE, &vmx->host_fs, host->fs_base);
+}
+
+/* An exit leaves tables with limits of 64 KiB, no LDT, null selectors, DEBUGCTL 0. */
+static void restore_host(const struct host *host)
+{
+	const struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	native_load_gdt(&cpu->gdt);
+	native_load_idt(&cpu->idt);
+	invalidate_tss_limit();
+	if (unlikely(host->ldt))
+		asm volatile("lldt %w0" : : "r" (host->ldt));
+	if (unlikely(host->ds | host->es)) {
+		loadsegment(ds, host->ds);
+		loadsegment(es, host->es);
+	}
+	if (unlikely(host->fs | host->gs)) {
+		loadsegment(fs, host->fs);
+		native_load_gs_index(host->gs);
+		write_fs_base(host->fs_base);
+	}
+	wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs);
+	if (host->debugctl)
+		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+}
+
+/* Syscall MSRs are the same most of the time, in guests of a kind that is like the host. */
+static void load_syscall_msrs(struct vmx_vcpu *vmx)
+{
+	const struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	int i;
+
+	for (i = 0; i < VMX_SYSCALL_MSRS; i++) {
+		if (vmx->syscall[i] != cpu->syscall[i])
+			wrmsrq(vmx_syscall_msrs[i], vmx->syscall[i]);
+	}
+	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs);
+	vmx->syscall_loaded = true;
+}
+
+static void restore_syscall_msrs(struct vmx_vcpu *vmx)
+{
+	const struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	int i;
+
+	vmx->syscall_loaded = false;
+	rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs);
+	for (i = 0; i < VMX_SYSCALL_MSRS; i++) {
+		if (vmx->syscall[i] != cpu->syscall[i])
+			wrmsrq(vmx_syscall_msrs[i], cpu->syscall[i]);
+	}
+}
+
+/* ---- translations --------------------------------------------------------------------------- */
+
+static bool is_stale(struct hull_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->flushed_cpu != vcpu->cpu;
+}
+
+/*
+ * INVEPT takes away all that this VM's tables were combined to, in any VPID. What is cached of a VM
+ * may stay on a CPU as long as it likes: so a vCPU that comes back flushes first.
+ */
+static void flush(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	/* Read after the request was taken and before the flush: see hull_mmu_flushed(). */
+	u64 generation = hull_mmu_generation(&vcpu->vm->mmu);
+
+	WARN_ON_ONCE(vmx_invept(vmx_caps.invept, vcpu->vm->mmu.root | vmx_caps.eptp));
+	vmx->flushed_cpu = vcpu->cpu;
+	hull_mmu_flushed(&vcpu->mmu, generation, vcpu->cpu, vmx_vpid(vcpu));
+	hull_count(vcpu, HULL_STAT_FLUSHES);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* Exit when the guest can take an interrupt, or an NMI. */
+static void set_windows(struct vmx_vcpu *vmx, bool interrupt, bool nmi)
+{
+	u32 controls = vmx->controls & ~(CPU_BASED_INTR_WINDOW_EXITING |
+					 CPU_BASED_NMI_WINDOW_EXITING);
+
+	if (interrupt)
+		controls |= CPU_BASED_INTR_WINDOW_EXITING;
+	if (nmi)
+		controls |= CPU_BASED_NMI_WINDOW_EXITING;
+	if (controls != vmx->controls) {
+		vmx->controls = controls;
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, controls);
+	}
+}
+
+static u32 inject_exception(struct hull_vcpu *vcpu, const struct hull_injection *next, u64 rflags,
+			    u32 blocking)
+{
+	u32 event = INTR_TYPE_HARD_EXCEPTION | next->vector;
+
+	/* The CPU insists, whatever was queued, by user space or for #DF in real mode. */
+	if ((VMX_ERROR_CODES & BIT(next->vector)) && (vcpu->control.cr0 & X86_CR0_PE)) {
+		event |= INTR_INFO_DELIVER_CODE_MASK;
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE,
+			   next->has_error ? next->error_code : 0);
+	}
+	if (hull_event_is_fault(next->vector))
+		vmcs_write(GUEST_RFLAGS, rflags | X86_EFLAGS_RF);
+	if (next->vector == X86_TRAP_PF)
+		vcpu->control.cr2 = vcpu->event.fault_address;
+	/* The handler's first instruction is in no shadow. */
+	if (blocking & INTERRUPT_SHADOW) {
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~INTERRUPT_SHADOW);
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	}
+	return event;
+}
+
+static void inject(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 blocking = vmcs_read(GUEST_INTERRUPTIBILITY_INFO), event = 0;
+	u64 rflags = vmcs_read(GUEST_RFLAGS);
+	struct hull_injection next;
+	bool nmi_waits;
+
+	vcpu->event.shadow = blocking & INTERRUPT_SHADOW;
+	vcpu->event.nmi_masked = blocking & GUEST_INTR_STATE_NMI;
+	hull_event_select(vcpu, (rflags & X86_EFLAGS_IF) && !vcpu->event.shadow, &next);
+	switch (next.kind) {
+	case HULL_INJECTION_EXCEPTION:
+		event = inject_exception(vcpu, &next, rflags, blocking);
+		break;
+	case HULL_INJECTION_INTERRUPT:
+		event = INTR_TYPE_EXT_INTR | next.vector;
+		break;
+	case HULL_INJECTION_NMI:
+		event = INTR_TYPE_NMI_INTR | X86_TRAP_NMI;
+		break;
+	}
+	vmx->injected = next.kind;
+	if (event) {
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, event | INTR_INFO_VALID_MASK);
+		hull_count(vcpu, HULL_STAT_INJECTED);
+	}
+	/* Behind STI some CPUs would open the window for NMIs at once, without end. */
+	nmi_waits = atomic_read(&vcpu->event.nmi_pending);
+	if (nmi_waits && (blocking & GUEST_INTR_STATE_STI))
+		set_windows(vmx, true, false);
+	else
+		set_windows(vmx, next.window, nmi_waits);
+}
+
+/* ---- before an entry ------------------------------------------------------------------------ */
+
+/* The oracle: stale translations and illegal state. */
+static bool check_entry(struct hull_vcpu *vcpu)
+{
+	struct hull_exit *exit = to_vmx(vcpu)->exit;
+	struct vmcs_image image;
+	const char *broken;
+
+	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, vmx_vpid(vcpu))) {
+		exit->kind = HULL_X_CHECK_FAILED;
+		return false;
+	}
+	vmx_read_image(&image);
+	broken = vmx_check_control(&image, &vmx_caps);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, exit, broken, true);
+	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, exit, broken, !vcpu->state_set);
+	broken = vmx_check_guest(&image);
+	if (unlikely(broken))
+		return hull_refuse_entry(vcpu, exit, broken, false);
+	vcpu->state_set = false;
+	return true;
+}
+
+int vmx_next_entry(struct hull_vcpu *vcpu)
+{
+	return hull_next_entry(vcpu, is_stale, flush, inject, check_entry);
+}
+
+static void enter_guest(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	load_syscall_msrs(vmx);
+	/* Mitigation: L1TF. Nothing of the host's may be left where the guest can look. */
+	if (vmx_caps.l1d_flush)
+		native_wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	if (unlikely(vmx_window(vcpu))) {
+		vmx->exit->kind = HULL_X_BAD_STATE;
+		vmx->exit->code = VMX_EXIT_REASONS_FAILED_VMENTRY;
+		vmx->exit->info[0] = vmcs_read(VM_INSTRUCTION_ERROR);
+		vmx->exit->info[1] = 0;
+	}
+	restore_syscall_msrs(vmx);
+}
+
+int vmx_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct host host;
+	int err;
+
+	vmx->exit = exit;
+	vmx->budget = WINDOW_BUDGET;
+	vmx->host_nmi = false;
+	vmx_prepare_state(vcpu);
+	err = hull_host_enter(vcpu);
+	if (err)
+		return err;
+	err = vmx_open(vcpu);
+	if (err)
+		goto out;
+	save_host(vmx, &host);
+	vmx_load_state(vcpu);
+	if (unlikely(vcpu->cpu != smp_processor_id())) {
+		vcpu->cpu = smp_processor_id();
+		hull_vcpu_set_request(vcpu, HULL_REQ_CLOCK);
+	}
+	/* Full barrier: a requester sees the mode, or its request is seen below. */
+	smp_store_mb(vcpu->mode, HULL_IN_GUEST);
+	if (!vmx_next_entry(vcpu))
+		enter_guest(vcpu, vmx);
+	smp_store_release(&vcpu->mode, HULL_OUTSIDE);
+	vmx_store_state(vcpu);
+	restore_host(&host);
+	vmx_close(vcpu);
+	/* The exit took it, and blocks others until the handler's IRET. */
+	if (unlikely(vmx->host_nmi))
+		asm volatile("int $2");
+	if (unlikely(exit->kind == HULL_X_MACHINE_CHECK))
+		hull_host_machine_check();
+	hull_count(vcpu, HULL_STAT_WINDOWS);
+out:
+	hull_host_leave(vcpu);
+	return err;
+}

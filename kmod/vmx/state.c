@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest state between the neutral form and the VMCS.
+ *
+ * RSP, RIP, RFLAGS, CR3 and the interrupt shadow move at each window; control registers, segments
+ * and MSRs when they were written from outside. Segments are read back when somebody asks. The
+ * vCPU's mutex is held.
+ */
+#include <asm/debugreg.h>
+#include <asm/msr.h>
+
+#include "../event.h"
+#include "../mem/gpa.h"
+#include "../state.h"
+#include "../vm.h"
+#include "vmx.h"
+#include "vmcs.h"
+
+/* The caches are the host's business: what a guest disables is shown to it and not done. */
+#define CR0_CACHE	(X86_CR0_CD | X86_CR0_NW)
+
+#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+#define PENDING_BS	BIT(14)
+#define TYPE_BUSY	BIT(1)
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+/* AVL, L, D, G are four bits further up, and what is not loaded has a bit of its own. */
+static u32 ar_of(u16 attr)
+{
+	u32 ar = (attr & 0xff) | (attr & 0xf00) << 4;
+
+	return ar & VMX_AR_P_MASK ? ar : ar | VMX_AR_UNUSABLE_MASK;
+}
+
+static u16 attr_of(u32 ar)
+{
+	u16 attr = (ar & 0xff) | ((ar >> 4) & 0xf00);
+
+	return ar & VMX_AR_UNUSABLE_MASK ? attr & HULL_SEG_DPL : attr;
+}
+
+static void read_segment(struct hull_segment *to, int i)
+{
+	to->base = vmcs_read(GUEST_ES_BASE + i * 2);
+	to->limit = vmcs_read(GUEST_ES_LIMIT + i * 2);
+	to->selector = vmcs_read(GUEST_ES_SELECTOR + i * 2);
+	to->attr = attr_of(vmcs_read(GUEST_ES_AR_BYTES + i * 2));
+}
+
+static void write_segment(const struct hull_segment *from, int i)
+{
+	vmcs_write(GUEST_ES_BASE + i * 2, from->base);
+	vmcs_write(GUEST_ES_LIMIT + i * 2, from->limit);
+	vmcs_write(GUEST_ES_SELECTOR + i * 2, from->selector);
+	vmcs_write(GUEST_ES_AR_BYTES + i * 2, ar_of(from->attr));
+}
+
+/* struct hull_segments has them in the order of the fields. */
+static struct hull_segment *segment(struct hull_segments *s, int i)
+{
+	return &s->es + i;
+}
+
+static_assert(offsetof(struct hull_segments, tr) == VMCS_TR * sizeof(struct hull_segment));
+
+static void read_segments(struct vmx_vcpu *vmx)
+{
+	struct hull_segments *s = &vmx->segments;
+	int i;
+
+	for (i = 0; i < VMCS_SEGMENTS; i++)
+		read_segment(segment(s, i), i);
+	s->gdtr.base = vmcs_read(GUEST_GDTR_BASE);
+	s->gdtr.limit = vmcs_read(GUEST_GDTR_LIMIT);
+	s->idtr.base = vmcs_read(GUEST_IDTR_BASE);
+	s->idtr.limit = vmcs_read(GUEST_IDTR_LIMIT);
+	vmx->sysenter[0] = vmcs_read(GUEST_SYSENTER_CS);
+	vmx->sysenter[1] = vmcs_read(GUEST_SYSENTER_ESP);
+	vmx->sysenter[2] = vmcs_read(GUEST_SYSENTER_EIP);
+	vmx->fresh = true;
+}
+
+static void write_segments(struct vmx_vcpu *vmx)
+{
+	struct hull_segments *s = &vmx->segments;
+	int i;
+
+	for (i = 0; i < VMCS_SEGMENTS; i++)
+		write_segment(segment(s, i), i);
+	/* A task in TR is busy; SVM does not mind one that is said to be available. */
+	vmcs_write(GUEST_TR_AR_BYTES, ar_of(s->tr.attr) | TYPE_BUSY);
+	vmcs_write(GUEST_GDTR_BASE, s->gdtr.base);
+	vmcs_write(GUEST_GDTR_LIMIT, s->gdtr.limit);
+	vmcs_write(GUEST_IDTR_BASE, s->idtr.base);
+	vmcs_write(GUEST_IDTR_LIMIT, s->idtr.limit);
+	vmcs_write(GUEST_SYSENTER_CS, vmx->sysenter[0]);
+	vmcs_write(GUEST_SYSENTER_ESP, vmx->sysenter[1]);
+	vmcs_write(GUEST_SYSENTER_EIP, vmx->sysenter[2]);
+}
+
+/* In the window or outside. */
+static void refresh(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	unsigned long flags;
+
+	if (vmx->fresh)
+		return;
+	if (vmx->open) {
+		read_segments(vmx);
+		return;
+	}
+	local_irq_save(flags);
+	/* Another hypervisor has come: what is known is old, and this vCPU will run no more. */
+	if (!WARN_ON_ONCE(vmx_open(vcpu) == -EIO) && vmx->open) {
+		read_segments(vmx);
+		vmx_close(vcpu);
+	}
+	local_irq_restore(flags);
+}
+
+void vmx_get_segments(struct hull_vcpu *vcpu, struct hull_segments *s)
+{
+	refresh(vcpu);
+	*s = to_vmx(vcpu)->segments;
+}
+
+void vmx_set_segments(struct hull_vcpu *vcpu, const struct hull_segments *s)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	refresh(vcpu);
+	vmx->segments = *s;
+	vmx->cpl = (s->ss.attr & HULL_SEG_DPL) >> 5;
+	vmx->dirty |= VMX_DIRTY_SEGMENTS;
+}
+
+int vmx_cpl(struct hull_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->cpl;
+}
+
+/* ---- control registers ---------------------------------------------------------------------- */
+
+void vmx_set_control(struct hull_vcpu *vcpu)
+{
+	to_vmx(vcpu)->dirty |= VMX_DIRTY_CONTROL;
+}
+
+void vmx_write_cr0(struct hull_vcpu *vcpu)
+{
+	u64 must = vmx_caps.cr0_fixed[0] & ~(u64)(X86_CR0_PE | X86_CR0_PG);
+
+	vmcs_write(GUEST_CR0, (vcpu->control.cr0 & ~(u64)CR0_CACHE) | must);
+	vmcs_write(CR0_READ_SHADOW, vcpu->control.cr0);
+}
+
+void vmx_write_cr4(struct hull_vcpu *vcpu)
+{
+	vmcs_write(GUEST_CR4, vcpu->control.cr4 | vmx_caps.cr4_fixed[0]);
+	vmcs_write(CR4_READ_SHADOW, vcpu->control.cr4);
+}
+
+static bool is_pae(const struct hull_control *control)
+{
+	return (control->cr0 & X86_CR0_PG) && (control->cr4 & X86_CR4_PAE) &&
+	       !(control->efer & EFER_LMA);
+}
+
+/* Entries of PAE's root are registers of the CPU, loaded with CR3. */
+void vmx_prepare_state(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (likely(!(vmx->dirty & VMX_DIRTY_CONTROL)) || !is_pae(&vcpu->control))
+		return;
+	if (hull_gpa_read(vcpu->vm, vcpu->control.cr3 & GENMASK_ULL(31, 5), vmx->pdpte,
+			  sizeof(vmx->pdpte)))
+		memset(vmx->pdpte, 0, sizeof(vmx->pdpte));
+}
+
+static void write_control(struct hull_vcpu *vcpu)
+{
+	const struct hull_control *control = &vcpu->control;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 entry = vmx_caps.controls[VMX_ENTRY];
+	int i;
+
+	vmx_write_cr0(vcpu);
+	vmx_write_cr4(vcpu);
+	vmcs_write(GUEST_CR3, control->cr3);
+	vmcs_write(GUEST_IA32_EFER, control->efer);
+	if (control->efer & EFER_LMA)
+		entry |= VM_ENTRY_IA32E_MODE;
+	vmcs_write(VM_ENTRY_CONTROLS, entry);
+	if (!is_pae(control))
+		return;
+	for (i = 0; i < 4; i++)
+		vmcs_write(GUEST_PDPTR0 + i * 2, vmx->pdpte[i]);
+}
+
+/* ---- each window ---------------------------------------------------------------------------- */
+
+static void load_blocking(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	u32 blocking = vcpu->event.nmi_masked ? GUEST_INTR_STATE_NMI : 0;
+	u64 rflags = vcpu->gprs.rflags;
+
+	if (vcpu->event.shadow)
+		blocking |= (vmx->interruptibility & INTERRUPT_SHADOW) ?:
+			    rflags & X86_EFLAGS_IF ? GUEST_INTR_STATE_STI :
+						     GUEST_INTR_STATE_MOV_SS;
+	if (likely(blocking == vmx->interruptibility && !vcpu->state_set))
+		return;
+	vmx->interruptibility = blocking;
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking);
+	/* A single step that waits for the end of a shadow; otherwise it was taken. */
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
+		   vcpu->event.shadow && (rflags & X86_EFLAGS_TF) ? PENDING_BS : 0);
+}
+
+void vmx_load_state(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmcs_write(GUEST_RSP, vcpu->gprs.gpr[HULL_GPR_RSP]);
+	vmcs_write(GUEST_RIP, vcpu->gprs.rip);
+	vmcs_write(GUEST_RFLAGS, vcpu->gprs.rflags);
+	load_blocking(vcpu, vmx);
+	if (unlikely(vcpu->debug.dr7 != vmx->dr7)) {
+		vmx->dr7 = vcpu->debug.dr7;
+		vmcs_write(GUEST_DR7, vmx->dr7);
+	}
+	vmcs_write(TSC_OFFSET, vmx->tsc_offset);
+	if (unlikely(vmx->dirty & VMX_DIRTY_CONTROL))
+		write_control(vcpu);
+	if (unlikely(vmx->dirty & VMX_DIRTY_SEGMENTS))
+		write_segments(vmx);
+	vmx->dirty = 0;
+}
+
+void vmx_store_state(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vcpu->gprs.gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
+	vcpu->gprs.rip = vmcs_read(GUEST_RIP);
+	vcpu->gprs.rflags = vmcs_read(GUEST_RFLAGS);
+	/* CR0 and CR4 are written with an exit only, as DR7 is. */
+	vcpu->control.cr3 = vmcs_read(GUEST_CR3);
+	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	vcpu->event.shadow = vmx->interruptibility & INTERRUPT_SHADOW;
+	vcpu->event.nmi_masked = vmx->interruptibility & GUEST_INTR_STATE_NMI;
+	vmx->cpl = VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
+	vmx->fresh = false;
+}
+
+/* ---- MSRs ----------------------------------------------------------------------------------- */
+
+static u64 *msr_slot(struct vmx_vcpu *vmx, u32 index)
+{
+	int syscall = vmx_syscall_index(index);
+
+	if (syscall >= 0)
+		return &vmx->syscall[syscall];
+	switch (index) {
+	case MSR_KERNEL_GS_BASE:
+		return &vmx->kernel_gs;
+	case MSR_FS_BASE:
+		return &vmx->segments.fs.base;
+	case MSR_GS_BASE:
+		return &vmx->segments.gs.base;
+	case MSR_IA32_SYSENTER_CS:
+		return &vmx->sysenter[0];
+	case MSR_IA32_SYSENTER_ESP:
+		return &vmx->sysenter[1];
+	case MSR_IA32_SYSENTER_EIP:
+		return &vmx->sysenter[2];
+	case MSR_IA32_CR_PAT:
+		return &vmx->pat;
+	default:
+		return NULL;
+	}
+}
+
+/* The VMCS has it, with the segments. */
+static bool is_lazy(struct vmx_vcpu *vmx, const u64 *slot)
+{
+	return slot == &vmx->segments.fs.base || slot == &vmx->segments.gs.base ||
+	       (slot >= vmx->sysenter && slot < vmx->sysenter + ARRAY_SIZE(vmx->sysenter));
+}
+
+int vmx_get_msr(struct hull_vcpu *vcpu, u32 index, u64 *value)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 *slot = msr_slot(vmx, index);
+
+	if (!slot)
+		return -ENOENT;
+	if (is_lazy(vmx, slot))
+		refresh(vcpu);
+	*value = *slot;
+	return 0;
+}
+
+/* In the window too, for what the guest writes with an exit: the syscall MSRs and PAT. */
+int vmx_set_msr(struct hull_vcpu *vcpu, u32 index, u64 value)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 *slot = msr_slot(vmx, index);
+
+	if (!slot)
+		return -ENOENT;
+	if (is_lazy(vmx, slot)) {
+		refresh(vcpu);
+		vmx->dirty |= VMX_DIRTY_SEGMENTS;
+	}
+	*slot = value;
+	if (vmx->syscall_loaded && vmx_syscall_index(index) >= 0)
+		wrmsrq(index, value);
+	return 0;
+}
+
+void vmx_set_tsc_offset(struct hull_vcpu *vcpu, u64 offset)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->tsc_offset = offset;
+	if (vmx->open)
+		vmcs_write(TSC_OFFSET, offset);
+}
+
+/* ---- reset ---------------------------------------------------------------------------------- */
+
+#define PAT_RESET	0x0007040600070406ULL
+
+void vmx_vcpu_reset(struct hull_vcpu *vcpu, bool init)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->injected = HULL_INJECTION_NONE;
+	if (init)
+		return;
+	memset(vmx->syscall, 0, sizeof(vmx->syscall));
+	vmx->kernel_gs = 0;
+	refresh(vcpu);
+	memset(vmx->sysenter, 0, sizeof(vmx->sysenter));
+	vmx->dirty |= VMX_DIRTY_SEGMENTS;
+	vmx->pat = PAT_RESET;
+}
