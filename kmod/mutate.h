@@ -56,6 +56,13 @@
 #define hull_mutate_lost_sync	0
 #endif
 
+/* A page that goes out of sync again is not marked in the pages above. */
+#ifdef HULL_MUTATE_LOST_MARK
+#define hull_mutate_lost_mark	1
+#else
+#define hull_mutate_lost_mark	0
+#endif
+
 /* Shadow pages do not tell CR0.WP set from clear. */
 #ifdef HULL_MUTATE_WRONG_ROLE
 #define hull_mutate_wrong_role	1

@@ -4,6 +4,7 @@
  * tables that map themselves, tables shared with different rights, large pages split and merged,
  * CR0.WP. See guest_paging.c and lib/steps.h.
  */
+#include "device.h"
 #include "harness.h"
 #include "steps.h"
 
@@ -433,6 +434,38 @@ TEST_F(change, write_across_a_fault)
 	script_read(script, USER, LOW + PAGE - 4, 0x44332211ULL << 16);
 	script->want[script->count - 1].mask = 0xffffffff;
 	ASSERT_EQ(0, script_run(script));
+}
+
+/* ---- tables that lead to the same table again and again -------------------------------------- */
+
+/* Use all 512 entries of the tables of levels 2, 3 and 4; load CR3 some times; tell. */
+GUEST(climber, 64,
+      "mov $0x40000, %eax\n mov %rax, %cr3\n mov $37, %ecx\n"
+      "1: xor %ebx, %ebx\n"
+      "2: mov %rbx, %rsi\n shl %cl, %rsi\n sar $16, %rsi\n mov (%rsi), %dl\n"
+      "inc %ebx\n cmp $512, %ebx\n jne 2b\n"
+      "add $9, %ecx\n cmp $64, %ecx\n jne 1b\n"
+      "mov $20, %ebx\n"
+      "3: mov %rax, %cr3\n dec %ebx\n jnz 3b\n"
+      "out %eax, $0xe9\n hlt");
+
+/* There are 2^27 ways to the last table, which a CR3 load must not go one by one. */
+TEST(many_ways_to_one_table)
+{
+	struct guest guest;
+	int level, i;
+
+	ASSERT_EQ(0, guest_create(&guest, 0, GUEST_SIZE));
+	for (level = 4; level >= 1; level--) {
+		__u64 gpa = GUEST_DATA_GPA + (4 - level) * PAGE;
+
+		for (i = 0; i < 512; i++)
+			((__u64 *)(guest.memory + gpa))[i] =
+				(level > 1 ? gpa + PAGE : i * PAGE) | PTE_P | PTE_W;
+	}
+	ASSERT_EQ(0, guest_start(&guest, 0, GUEST_LONG, GUEST_CODE(climber)));
+	ASSERT_EQ(0, guest_expect_out(&guest, GUEST_DATA_GPA));
+	guest_destroy(&guest);
 }
 
 HULL_TEST_MAIN

@@ -102,22 +102,21 @@ void hull_check_settled(struct hull_vm *vm, const struct hull_shadow *page)
 static const char *check_links(const struct hull_shadow *page)
 {
 	const struct hlist_node *node;
-	unsigned int i, count = 0;
+	unsigned int i;
 
 	hlist_for_each(node, &page->parents) {
 		const struct hull_shadow *parent = hull_shadow_of_node(node, &i);
 		u64 spte = READ_ONCE(parent->table.entries[i]);
 
-		count++;
 		if (!hull_spte_present(spte) || hull_shadow_child(spte) != page ||
 		    parent->role.level != page->role.level + 1)
 			return "shadow page has a parent that does not point to it (gfn, role)";
+		if (hull_shadow_leads_on(page) && !test_bit(i, parent->marked))
+			return "shadow page out of sync is not marked above (gfn, role)";
 	}
-	if (count != page->nr_parents)
-		return "number of a shadow page's parents (gfn, role)";
-	if ((page->state == HULL_SHADOW_SYNCED || hull_shadow_is_direct(page)) !=
-	    list_empty(&page->unsync))
-		return "shadow page is on the wrong list (gfn, role)";
+	if (page->state != HULL_SHADOW_UNSYNC &&
+	    (page->state == HULL_SHADOW_SETTLING) == list_empty(&page->settling))
+		return "shadow page settles and is not listed, or the other way round (gfn, role)";
 	return NULL;
 }
 

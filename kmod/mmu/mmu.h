@@ -28,18 +28,20 @@ struct hull_shadow;
  * struct hull_shadow_pool - shadow pages of one VM; all under hull_mmu.lock
  * @hash: shadow pages by guest frame; NULL in a VM with nested paging; constant
  * @lru: all shadow pages, the latest used first
- * @unsync: pages of guest tables that the guest may write
+ * @settling: pages that are about to be in sync
  * @pages: shadow pages in @lru
  * @cap: reclaim beyond so many
+ * @visits: walks along the marks
  * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed)
  * @shrinker: gives pages back when the host is short of memory
  */
 struct hull_shadow_pool {
 	struct hlist_head *hash;
 	struct list_head lru;
-	struct list_head unsync;
+	struct list_head settling;
 	unsigned long pages;
 	unsigned long cap;
+	u64 visits;
 	u32 *synced;
 	struct hull_shrinker shrinker;
 };

@@ -85,9 +85,8 @@ union hull_role {
  *         entry points to, or in the chain of the leaf that it is derived from
  * @hash: in pool.hash
  * @lru: in pool.lru
- * @unsync: in pool.unsync while not in sync
+ * @settling: in pool.settling from the look on that found it quiet enough until it is in sync
  * @parents: nodes of entries that point here
- * @nr_parents: how many
  * @roots: vCPUs that have it as a part of their root
  * @gfn: of the guest's table; direct: first frame
  * @role: see there
@@ -95,6 +94,8 @@ union hull_role {
  * @quiet: looks at the table in a row that found it unchanged
  * @settles_at: SETTLING: value of hull_mmu.changes that must have been flushed
  * @entered: which entries are present
+ * @marked: which of them lead to a page out of sync, or did: all those that do, at all levels above
+ * @visited: number of the last walk along the marks that came by
  *
  * table.copy has the guest's entries that those entered were derived from; unused when direct.
  */
@@ -102,9 +103,8 @@ struct hull_shadow {
 	struct hull_table table;
 	struct hlist_node hash;
 	struct list_head lru;
-	struct list_head unsync;
+	struct list_head settling;
 	struct hlist_head parents;
-	unsigned int nr_parents;
 	unsigned int roots;
 	gfn_t gfn;
 	union hull_role role;
@@ -112,6 +112,8 @@ struct hull_shadow {
 	u8 quiet;
 	u64 settles_at;
 	unsigned long entered[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
+	unsigned long marked[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
+	u64 visited;
 };
 
 #define HULL_SHADOW_HASH_BITS	10
@@ -136,6 +138,18 @@ static inline bool hull_is_shadowed(const struct hull_mmu *mmu)
 static inline bool hull_shadow_is_direct(const struct hull_shadow *page)
 {
 	return page->role.mode == HULL_SHADOW_DIRECT;
+}
+
+/* The guest may write its table, or TLBs may still let it. */
+static inline bool hull_shadow_is_unsync(const struct hull_shadow *page)
+{
+	return page->state != HULL_SHADOW_SYNCED && !hull_shadow_is_direct(page);
+}
+
+/* It or a page below is out of sync: entries that point here are marked. */
+static inline bool hull_shadow_leads_on(const struct hull_shadow *page)
+{
+	return hull_shadow_is_unsync(page) || !bitmap_empty(page->marked, HULL_TABLE_ENTRIES);
 }
 
 /* Bytes of the guest's entries. */

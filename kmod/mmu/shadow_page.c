@@ -75,7 +75,7 @@ int hull_shadow_pool_init(struct hull_vm *vm)
 	struct hull_shadow_pool *pool = &vm->mmu.pool;
 
 	INIT_LIST_HEAD(&pool->lru);
-	INIT_LIST_HEAD(&pool->unsync);
+	INIT_LIST_HEAD(&pool->settling);
 	pool->cap = max(shadow_pages, 8U);
 	pool->synced = kcalloc(1 << SYNCED_BITS, sizeof(*pool->synced), GFP_KERNEL_ACCOUNT);
 	if (!pool->synced)
@@ -127,7 +127,7 @@ static struct hull_shadow *alloc_page_of_pool(void)
 	}
 	INIT_HLIST_NODE(&page->hash);
 	INIT_LIST_HEAD(&page->lru);
-	INIT_LIST_HEAD(&page->unsync);
+	INIT_LIST_HEAD(&page->settling);
 	INIT_HLIST_HEAD(&page->parents);
 	return page;
 }
@@ -193,13 +193,33 @@ struct hull_shadow *hull_shadow_of_node(const struct hlist_node *node, unsigned 
 	return container_of(hull_table_of((void *)side), struct hull_shadow, table);
 }
 
+/* ---- marks ---------------------------------------------------------------------------------- */
+
+/* The page, or one below, is out of sync. As deep as the tables. */
+static void mark_above(struct hull_shadow *page)
+{
+	struct hlist_node *node;
+	unsigned int i;
+
+	hlist_for_each(node, &page->parents) {
+		struct hull_shadow *parent = hull_shadow_of_node(node, &i);
+
+		if (!__test_and_set_bit(i, parent->marked))
+			mark_above(parent);
+	}
+}
+
 /* ---- entries -------------------------------------------------------------------------------- */
 
 void hull_shadow_link(struct hull_shadow *parent, unsigned int i, struct hull_shadow *child)
 {
 	hlist_add_head(hull_shadow_node(parent, i), &child->parents);
-	child->nr_parents++;
 	hull_shadow_set_entered(parent, i);
+	if (hull_shadow_leads_on(child)) {
+		if (!hull_shadow_leads_on(parent))
+			mark_above(parent);
+		__set_bit(i, parent->marked);
+	}
 	/* The child's entries were written before the hardware can find them. */
 	smp_store_release(&parent->table.entries[i],
 			  hull_spte_table(&hull_host_format, child->table.entries));
@@ -214,9 +234,8 @@ void hull_shadow_drop(struct hull_shadow *page, unsigned int i)
 		return;
 	xchg(entry, 0);
 	__clear_bit(i, page->entered);
+	__clear_bit(i, page->marked);
 	hlist_del_init(hull_shadow_node(page, i));
-	if (!hull_spte_is_leaf(old, page->role.level))
-		hull_shadow_child(old)->nr_parents--;
 }
 
 void hull_shadow_drop_all(struct hull_shadow *page)
@@ -250,7 +269,7 @@ void hull_shadow_zap(struct hull_vm *vm, struct hull_shadow *page)
 	hull_shadow_drop_all(page);
 	if (page->state != HULL_SHADOW_UNSYNC)
 		hull_shadow_set_state(vm, page, HULL_SHADOW_UNSYNC);
-	list_del_init(&page->unsync);
+	list_del_init(&page->settling);
 	list_del_init(&page->lru);
 	hlist_del_init(&page->hash);
 	pool->pages--;
@@ -282,8 +301,6 @@ struct hull_shadow *hull_shadow_create(struct hull_vcpu *vcpu, gfn_t gfn, union 
 	page->role = role;
 	hlist_add_head(&page->hash, bucket(mmu, gfn));
 	list_add(&page->lru, &mmu->pool.lru);
-	if (!hull_shadow_is_direct(page))
-		list_add(&page->unsync, &mmu->pool.unsync);
 	mmu->pool.pages++;
 	return page;
 }
@@ -306,12 +323,13 @@ void hull_shadow_set_state(struct hull_vm *vm, struct hull_shadow *page,
 	u32 *near = synced_near(&vm->mmu, page->gfn);
 
 	*near += (state != HULL_SHADOW_UNSYNC) - (page->state != HULL_SHADOW_UNSYNC);
+	if (page->state == HULL_SHADOW_SYNCED && !hull_shadow_leads_on(page) &&
+	    !hull_mutate_lost_mark)
+		mark_above(page);
 	page->state = state;
 	page->quiet = 0;
-	if (state == HULL_SHADOW_SYNCED)
-		list_del_init(&page->unsync);
-	else if (list_empty(&page->unsync))
-		list_add(&page->unsync, &vm->mmu.pool.unsync);
+	if (state != HULL_SHADOW_SETTLING)
+		list_del_init(&page->settling);
 }
 
 bool hull_shadow_is_synced(struct hull_mmu *mmu, gfn_t gfn)

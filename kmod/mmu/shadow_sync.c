@@ -30,9 +30,6 @@
 /* Entries looked at around one that faults: as many as Linux maps around a fault of its own. */
 #define AHEAD		16
 
-/* A page with so many parents is below every root. */
-#define MANY_PARENTS	8
-
 #define GUEST_A_D	(_PAGE_ACCESSED | _PAGE_DIRTY)
 
 /* ---- the guest's entries -------------------------------------------------------------------- */
@@ -119,38 +116,6 @@ static void drop_guest_entry(struct hull_shadow *page, unsigned int i)
 
 	for (at = i << shift; at < (i + 1) << shift; at++)
 		hull_shadow_drop(page, at);
-}
-
-/* ---- what is below a page ------------------------------------------------------------------- */
-
-/* Is the page one of @tops, or below? At most as deep as the tables. */
-static bool is_below(const struct hull_shadow *page, struct hull_shadow *const *tops,
-		     unsigned int count)
-{
-	const struct hlist_node *node;
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		if (tops[i] == page)
-			return true;
-	}
-	if (page->nr_parents > MANY_PARENTS)
-		return true;
-	hlist_for_each(node, &page->parents) {
-		if (is_below(hull_shadow_of_node(node, &i), tops, count))
-			return true;
-	}
-	return false;
-}
-
-void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top)
-{
-	struct hull_shadow *page;
-
-	list_for_each_entry(page, &vm->mmu.pool.unsync, unsync) {
-		if (is_below(page, &top, 1))
-			hull_shadow_refresh(vm, page);
-	}
 }
 
 /* ---- entering what faults would ask for next ------------------------------------------------- */
@@ -367,39 +332,112 @@ bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 /* Compare, and count how often nothing had changed. True: often enough to settle. */
 static bool look(struct hull_vm *vm, struct hull_shadow *page)
 {
-	if (hull_shadow_refresh(vm, page))
+	if (hull_shadow_refresh(vm, page)) {
 		page->quiet = 0;
-	else if (page->quiet < QUIET_LOOKS)
+		return false;
+	}
+	if (page->quiet < QUIET_LOOKS) {
 		page->quiet++;
-	else
-		return true;
-	return false;
+		return false;
+	}
+	if (list_empty(&page->settling))
+		list_add(&page->settling, &vm->mmu.pool.settling);
+	return true;
+}
+
+/* What is done to the pages out of sync below a top. */
+enum visit_kind {
+	VISIT_REFRESH,
+	VISIT_LOOK,
+	VISIT_LOOK_ABOVE,	/* but not at last levels */
+};
+
+/**
+ * struct visit - a walk along the marks
+ * @vm: of the pages
+ * @kind: enum visit_kind
+ * @number: pages that were visited bear it: a guest's tables may have 2^27 ways to the same page
+ * @settle: pages were quiet for long enough
+ */
+struct visit {
+	struct hull_vm *vm;
+	enum visit_kind kind;
+	u64 number;
+	bool settle;
+};
+
+/*
+ * Follow the marks from @page on, and take away those that lead nowhere. True: something is left.
+ * What is entered meanwhile is entered into pages out of sync, whose way from here stays marked.
+ */
+static bool visit_page(struct visit *visit, struct hull_shadow *page)
+{
+	unsigned int i;
+
+	if (page->visited == visit->number)
+		return hull_shadow_leads_on(page);
+	page->visited = visit->number;
+	if (hull_shadow_is_unsync(page)) {
+		if (visit->kind == VISIT_REFRESH)
+			hull_shadow_refresh(visit->vm, page);
+		else
+			visit->settle |= look(visit->vm, page);
+	}
+	if (page->role.level == 1 || (page->role.level == 2 && visit->kind == VISIT_LOOK_ABOVE))
+		return hull_shadow_leads_on(page);
+	for_each_set_bit(i, page->marked, HULL_TABLE_ENTRIES) {
+		if (!visit_page(visit, hull_shadow_child(page->table.entries[i])))
+			__clear_bit(i, page->marked);
+	}
+	return hull_shadow_leads_on(page);
+}
+
+void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top)
+{
+	struct visit visit = {
+		.vm = vm, .kind = VISIT_REFRESH, .number = ++vm->mmu.pool.visits,
+	};
+
+	visit_page(&visit, top);
+}
+
+/* True: pages are to settle. */
+static bool visit_roots(struct hull_vcpu *vcpu, enum visit_kind kind)
+{
+	struct visit visit = {
+		.vm = vcpu->vm, .kind = kind, .number = ++vcpu->vm->mmu.pool.visits,
+	};
+	unsigned int i;
+
+	for (i = 0; i < HULL_SHADOW_ROOTS; i++) {
+		if (vcpu->mmu.roots[i])
+			visit_page(&visit, vcpu->mmu.roots[i]);
+	}
+	return visit.settle;
 }
 
 bool hull_shadow_sync(struct hull_vcpu *vcpu)
 {
-	struct hull_shadow *page;
-	bool settle = false;
-
-	list_for_each_entry(page, &vcpu->vm->mmu.pool.unsync, unsync) {
-		if (is_below(page, vcpu->mmu.roots, HULL_SHADOW_ROOTS))
-			settle |= look(vcpu->vm, page);
-	}
-	return settle;
+	return visit_roots(vcpu, VISIT_LOOK);
 }
 
 void hull_shadow_settle(struct hull_vm *vm)
 {
 	struct hull_mmu *mmu = &vm->mmu;
-	struct hull_shadow *page;
+	struct hull_shadow *page, *next;
 	int level;
 	u64 *tdp;
 
 	/* Counted in any case: an entry that was dropped may be in TLBs still. */
 	mmu->changes++;
-	list_for_each_entry(page, &mmu->pool.unsync, unsync) {
-		if (page->quiet < QUIET_LOOKS || page->state != HULL_SHADOW_UNSYNC)
+	list_for_each_entry_safe(page, next, &mmu->pool.settling, settling) {
+		if (page->state != HULL_SHADOW_UNSYNC)
 			continue;
+		if (page->quiet < QUIET_LOOKS) {
+			/* No longer quiet. */
+			list_del_init(&page->settling);
+			continue;
+		}
 		hull_shadow_set_state(vm, page, HULL_SHADOW_SETTLING);
 		page->settles_at = mmu->changes;
 		tdp = hull_tdp_find(mmu, page->gfn, &level);
@@ -415,7 +453,7 @@ void hull_shadow_settled(struct hull_vm *vm, bool alone)
 	struct hull_mmu *mmu = &vm->mmu;
 	struct hull_shadow *page, *next;
 
-	list_for_each_entry_safe(page, next, &mmu->pool.unsync, unsync) {
+	list_for_each_entry_safe(page, next, &mmu->pool.settling, settling) {
 		if (page->state != HULL_SHADOW_SETTLING)
 			continue;
 		if (!alone && page->settles_at > mmu->completed)
@@ -432,15 +470,12 @@ bool hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva)
 {
 	struct hull_vm *vm = vcpu->vm;
 	struct hull_shadow *page;
-	bool settle = false;
 	unsigned int i;
+	bool settle;
 	u64 now;
 
 	/* Tables above may be cached by the CPU for any address: INVLPG forgets them all. */
-	list_for_each_entry(page, &vm->mmu.pool.unsync, unsync) {
-		if (page->role.level > 1)
-			settle |= look(vm, page);
-	}
+	settle = visit_roots(vcpu, VISIT_LOOK_ABOVE);
 	page = hull_shadow_last(vcpu, gva, &i);
 	if (!page || page->role.level > 1 || hull_shadow_is_direct(page) ||
 	    page->state == HULL_SHADOW_SYNCED)
