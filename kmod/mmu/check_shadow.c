@@ -114,6 +114,8 @@ static const char *check_links(const struct hull_shadow *page)
 		if (hull_shadow_leads_on(page) && !test_bit(i, parent->marked))
 			return "shadow page out of sync is not marked above (gfn, role)";
 	}
+	if (bitmap_weight(page->marked, HULL_TABLE_ENTRIES) != page->nr_marked)
+		return "number of a shadow page's marks (gfn, role)";
 	if (page->state != HULL_SHADOW_UNSYNC &&
 	    (page->state == HULL_SHADOW_SETTLING) == list_empty(&page->settling))
 		return "shadow page settles and is not listed, or the other way round (gfn, role)";

@@ -95,6 +95,7 @@ union hull_role {
  * @settles_at: SETTLING: value of hull_mmu.changes that must have been flushed
  * @entered: which entries are present
  * @marked: which of them lead to a page out of sync, or did: all those that do, at all levels above
+ * @nr_marked: how many
  * @visited: number of the last walk along the marks that came by
  *
  * table.copy has the guest's entries that those entered were derived from; unused when direct.
@@ -113,6 +114,7 @@ struct hull_shadow {
 	u64 settles_at;
 	unsigned long entered[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
 	unsigned long marked[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
+	unsigned int nr_marked;
 	u64 visited;
 };
 
@@ -149,7 +151,22 @@ static inline bool hull_shadow_is_unsync(const struct hull_shadow *page)
 /* It or a page below is out of sync: entries that point here are marked. */
 static inline bool hull_shadow_leads_on(const struct hull_shadow *page)
 {
-	return hull_shadow_is_unsync(page) || !bitmap_empty(page->marked, HULL_TABLE_ENTRIES);
+	return hull_shadow_is_unsync(page) || page->nr_marked;
+}
+
+/* Entry @i leads to a page that leads on; false: that was known. */
+static inline bool hull_shadow_mark(struct hull_shadow *page, unsigned int i)
+{
+	if (__test_and_set_bit(i, page->marked))
+		return false;
+	page->nr_marked++;
+	return true;
+}
+
+static inline void hull_shadow_unmark(struct hull_shadow *page, unsigned int i)
+{
+	if (__test_and_clear_bit(i, page->marked))
+		page->nr_marked--;
 }
 
 /* Bytes of the guest's entries. */

@@ -204,7 +204,7 @@ static void mark_above(struct hull_shadow *page)
 	hlist_for_each(node, &page->parents) {
 		struct hull_shadow *parent = hull_shadow_of_node(node, &i);
 
-		if (!__test_and_set_bit(i, parent->marked))
+		if (hull_shadow_mark(parent, i))
 			mark_above(parent);
 	}
 }
@@ -218,7 +218,7 @@ void hull_shadow_link(struct hull_shadow *parent, unsigned int i, struct hull_sh
 	if (hull_shadow_leads_on(child)) {
 		if (!hull_shadow_leads_on(parent))
 			mark_above(parent);
-		__set_bit(i, parent->marked);
+		hull_shadow_mark(parent, i);
 	}
 	/* The child's entries were written before the hardware can find them. */
 	smp_store_release(&parent->table.entries[i],
@@ -234,7 +234,7 @@ void hull_shadow_drop(struct hull_shadow *page, unsigned int i)
 		return;
 	xchg(entry, 0);
 	__clear_bit(i, page->entered);
-	__clear_bit(i, page->marked);
+	hull_shadow_unmark(page, i);
 	hlist_del_init(hull_shadow_node(page, i));
 }
 

@@ -383,11 +383,11 @@ static bool visit_page(struct visit *visit, struct hull_shadow *page)
 		else
 			visit->settle |= look(visit->vm, page);
 	}
-	if (page->role.level == 1 || (page->role.level == 2 && visit->kind == VISIT_LOOK_ABOVE))
+	if (!page->nr_marked || (page->role.level == 2 && visit->kind == VISIT_LOOK_ABOVE))
 		return hull_shadow_leads_on(page);
 	for_each_set_bit(i, page->marked, HULL_TABLE_ENTRIES) {
 		if (!visit_page(visit, hull_shadow_child(page->table.entries[i])))
-			__clear_bit(i, page->marked);
+			hull_shadow_unmark(page, i);
 	}
 	return hull_shadow_leads_on(page);
 }
@@ -410,7 +410,7 @@ static bool visit_roots(struct hull_vcpu *vcpu, enum visit_kind kind)
 	unsigned int i;
 
 	for (i = 0; i < HULL_SHADOW_ROOTS; i++) {
-		if (vcpu->mmu.roots[i])
+		if (vcpu->mmu.roots[i] && hull_shadow_leads_on(vcpu->mmu.roots[i]))
 			visit_page(&visit, vcpu->mmu.roots[i]);
 	}
 	return visit.settle;
