@@ -188,6 +188,8 @@ int __init vmx_probe(void)
 	rdmsrq(MSR_IA32_VMX_CR0_FIXED1, vmx_caps.cr0_fixed[1]);
 	rdmsrq(MSR_IA32_VMX_CR4_FIXED0, vmx_caps.cr4_fixed[0]);
 	rdmsrq(MSR_IA32_VMX_CR4_FIXED1, vmx_caps.cr4_fixed[1]);
+	/* A machine check with CR4.MCE clear would shut the host down. */
+	vmx_caps.cr4_fixed[0] |= native_read_cr4() & X86_CR4_MCE;
 	choose_timer();
 	choose_l1d_flush();
 	hull_has_nested = true;

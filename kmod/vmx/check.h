@@ -15,7 +15,7 @@ enum vmx_control { VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY, VMX_CONTROLS
  * @allowed: the capability MSRs: bits that must be 1 (low half), that may be 1 (high half)
  * @controls: what VMCSs start with
  * @cr0_fixed: bits of CR0 that must be 1, that may be 1; unrestricted guests may clear PE and PG
- * @cr4_fixed: the same for CR4
+ * @cr4_fixed: the same for CR4, with what protects the host
  * @revision: of VMCSs
  * @eptp: the constant part of EPTPs
  * @invept: type of INVEPT
