@@ -43,6 +43,7 @@ enum hull_exit_kind {
  * @code: the hardware's exit code
  * @info: the hardware's information words
  * @next_rip: RIP after the instruction, as the CPU says, 0: it does not, to be decoded
+ * @saved_rip: the same where it is decoded all the same, for the check mode to compare; 0: none
  * @gpa: memory: guest-physical address
  * @gva: page fault: linear address
  * @access: memory: HULL_ACCESS_*; HULL_ACCESS_WALK
@@ -62,6 +63,7 @@ struct hull_exit {
 	u64 code;
 	u64 info[2];
 	u64 next_rip;
+	u64 saved_rip;
 	gpa_t gpa;
 	gva_t gva;
 	u64 value;

@@ -298,7 +298,13 @@ int hull_insn_expect(struct hull_vcpu *vcpu, enum hull_op op)
 	if (err)
 		return err;
 	/* Another CPU changed the code meanwhile: the guest will see what is there now. */
-	return vcpu->emu.insn.op == op ? 0 : 1;
+	if (vcpu->emu.insn.op != op)
+		return 1;
+	if (unlikely(hull_check) && vcpu->exit.saved_rip &&
+	    vcpu->exit.saved_rip != hull_insn_next_rip(vcpu))
+		hull_check_failed(vcpu->vm, "the CPU's next RIP is not the decoder's (RIP, next)",
+				  vcpu->gprs.rip, vcpu->exit.saved_rip);
+	return 0;
 }
 
 u64 hull_insn_next_rip(struct hull_vcpu *vcpu)

@@ -62,14 +62,33 @@ static __always_inline bool read_code(struct hull_vcpu *vcpu, const struct vmcb 
 				legacy_code(vcpu, save, cr3, code);
 }
 
+/*
+ * The oracle: the CPU's word for the length against the bytes. (Code that another vCPU changes
+ * meanwhile would look as wrong.)
+ */
+static noinline void check_next_rip(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
+				    u32 code, unsigned int len)
+{
+	u64 rip = vmcb->save.rip, next = vmcb->control.next_rip;
+	u32 bytes;
+
+	if (read_code(vcpu, vmcb, shadow, 4, &bytes) &&
+	    ((bytes & (BIT(len * 8) - 1)) == code) != (next - rip == len))
+		hull_check_failed(vcpu->vm, "the CPU's next RIP is not the code's (RIP, next)",
+				  rip, next);
+}
+
 /* The instruction is the plain form: its length is known. */
 static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
 				    u32 code, unsigned int len)
 {
 	u32 bytes;
 
-	if (svm_caps.nrips)
+	if (svm_caps.nrips) {
+		if (unlikely(hull_check))
+			check_next_rip(vcpu, vmcb, shadow, code, len);
 		return vmcb->control.next_rip - vmcb->save.rip == len;
+	}
 	return read_code(vcpu, vmcb, shadow, len, &bytes) &&
 	       (bytes & (BIT(len * 8) - 1)) == code;
 }
@@ -563,6 +582,7 @@ static void describe(struct hull_exit *exit, const struct vmcb *vmcb, u32 code)
 	exit->delivery = vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID;
 	exit->info[0] = vmcb->control.exit_info_1;
 	exit->info[1] = vmcb->control.exit_info_2;
+	exit->saved_rip = svm_caps.nrips ? vmcb->control.next_rip : 0;
 	if (exit->kind != HULL_X_PORT && exit->kind != HULL_X_MEMORY)
 		exit->next_rip = 0;
 }
