@@ -145,6 +145,8 @@ static int sleep_halted(struct hull_vcpu *vcpu)
 	if (vcpu->run_state == HULL_STATE_HALTED &&
 	    hull_event_wakes(vcpu, vcpu->gprs.rflags & X86_EFLAGS_IF)) {
 		vcpu->run_state = HULL_STATE_RUNNING;
+		/* It goes in with the entry, no matter that a window was asked for. */
+		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 		return HULL_RESUME;
 	}
 	if (vcpu->run_state == HULL_STATE_HALTED && !vcpu->lapic) {
