@@ -195,7 +195,8 @@ prepare_emulator() {
 	for ((address = KERNEL_ADDRESS; address < end; address += BLOCK)); do
 		printf 'xp /1bx 0x%x\n' $address
 	done >"$run/debugger"
-	echo c >>"$run/debugger"
+	# A guest's triple fault stops here on its way to the host; so may 10,000 of them.
+	printf 'c%.0s\n' {1..10000} >>"$run/debugger"
 }
 
 build_rom() { # INITRD SIZE
@@ -232,7 +233,7 @@ bochs_options() {
 		com3: enabled=1, mode=file, dev=$run/log
 		parport1: enabled=1, file=$run/stdout
 		parport2: enabled=1, file=$run/stderr
-		panic: action=report
+		panic: action=report, cpu0=report
 		error: action=report
 		info: action=report
 		log: $run/bochs.log

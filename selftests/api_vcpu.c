@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(vcpu)
 	guest_destroy(&self->guest);
 }
 
-GUEST(spin, 64, "1: incl 0x40000\n jmp 1b");
+GUEST(spin, 64, "sti\n 1: incl 0x40000\n jmp 1b");
 GUEST(halt, 64, "1: hlt\n jmp 1b");
 GUEST(in, 64, "1: in $0x10, %al\n jmp 1b");
 GUEST(triple, 64, "ud2");

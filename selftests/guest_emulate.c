@@ -51,8 +51,7 @@ GUEST(moves, 64,
       "mov (%rbx), %al\n mov %rax, %r8\n"
       "mov 2(%rbx), %cx\n"
       "mov 4(%rbx), %edx\n mov 8(%rbx), %rsi\n"
-      "movzbl (%rbx), %edi\n movswq 2(%rbx), %r9\n movslq 4(%rbx), %r10\n movzwl 2(%rbx), %r11d\n"
-      "movbe 4(%rbx), %r12d\n hlt");
+      "movzbl (%rbx), %edi\n movswq 2(%rbx), %r9\n movslq 4(%rbx), %r10\n movzwl 2(%rbx), %r11d\n hlt");
 
 TEST_F(emulate, moves)
 {
@@ -75,7 +74,6 @@ TEST_F(emulate, moves)
 	EXPECT_READ(2, 2, 0x8000);
 	EXPECT_READ(4, 4, 0x80000000);
 	EXPECT_READ(2, 2, 0xfffe);
-	EXPECT_READ(4, 4, 0x11223344);
 	EXPECT_HALT();
 	EXPECT_EQ(0x1122334455667799, GPR(R8));
 	EXPECT_EQ(0x112233445566aaaa, GPR(RCX));
@@ -85,6 +83,20 @@ TEST_F(emulate, moves)
 	EXPECT_EQ(0xffffffffffff8000, GPR(R9));
 	EXPECT_EQ(0xffffffff80000000, GPR(R10));
 	EXPECT_EQ(0xfffe, GPR(R11));
+}
+
+GUEST(swapping, 64, "mov $0x20000000, %ebx\n movbe 4(%rbx), %r12d\n movbe %r12w, 8(%rbx)\n hlt");
+
+TEST_F(emulate, swapping_moves)
+{
+	struct guest *guest = &self->guest;
+
+	if (!__builtin_cpu_supports("movbe"))
+		SKIP(return, "the CPU has no MOVBE");
+	RUN(swapping);
+	EXPECT_READ(4, 4, 0x11223344);
+	EXPECT_WRITE(8, 2, 0x1122);
+	EXPECT_HALT();
 	EXPECT_EQ(0x44332211, GPR(R12));
 }
 
@@ -162,6 +174,8 @@ TEST_F(emulate, moves_in_single_steps)
 	struct trap trap;
 	int posted;
 
+	if (runs_on("bochs/svm"))
+		SKIP(return, "the rest of a single step would hit the host");
 	for (posted = 0; posted < 2; posted++) {
 		if (posted)
 			ASSERT_EQ(0, hull_add_range(guest->vm, &range));
@@ -416,7 +430,8 @@ TEST_F(emulate, faults_reach_the_guest)
 	ASSERT_EQ(0, trap_install(guest, 0, GUEST_LONG, 0));
 	/* rep outsb from, rep insb to what is not mapped: nothing reaches the port. */
 	EXPECT_EQ(14, trap_try(guest, GUEST_LONG, GUEST_CODE_GPA(0), "\xf3\x6e", 2, &gprs, &trap));
-	EXPECT_EQ(1ULL << 32, trap.cr2);
+	if (!runs_on("bochs/svm"))				/* does not load CR2 */
+		EXPECT_EQ(1ULL << 32, trap.cr2);
 	EXPECT_EQ(0, trap.error);
 	gprs = again;
 	EXPECT_EQ(14, trap_try(guest, GUEST_LONG, GUEST_CODE_GPA(0), "\xf3\x6c", 2, &gprs, &trap));
@@ -426,7 +441,8 @@ TEST_F(emulate, faults_reach_the_guest)
 	gprs = again;
 	gprs.gpr[HULL_GPR_RSI] = MMIO;
 	EXPECT_EQ(14, trap_try(guest, GUEST_LONG, GUEST_CODE_GPA(0), "\xa4", 1, &gprs, &trap));
-	EXPECT_EQ(1ULL << 32, trap.cr2);
+	if (!runs_on("bochs/svm"))
+		EXPECT_EQ(1ULL << 32, trap.cr2);
 	/* lock mov, to a device */
 	gprs = again;
 	EXPECT_EQ(6, trap_try(guest, GUEST_LONG, GUEST_CODE_GPA(0), "\xf0\x88\x03", 3, &gprs,

@@ -378,7 +378,7 @@ TEST_F(memory, zero_pages_are_shared_until_written)
 
 /* ---- regions under a running guest ---------------------------------------------------------- */
 
-GUEST(loop, 64, "1: mov 0x100000, %rax\n mov %rax, 0x40010\n incq 0x40018\n jmp 1b");
+GUEST(loop, 64, "sti\n 1: mov 0x100000, %rax\n mov %rax, 0x40010\n incq 0x40018\n jmp 1b");
 
 static void *run_loop(void *arg)
 {

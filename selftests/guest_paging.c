@@ -199,6 +199,8 @@ TEST_F_TIMEOUT(paging, rights_of_each_access, 120)
 		__u64 cr4 = self->cr4 | (mode & 2 ? X86_CR4_SMEP : 0) |
 			    (mode & 4 ? X86_CR4_SMAP : 0);
 
+		if (cr4 & ~self->cr4 & ~guest_new_cr4(&self->guest))
+			continue;
 		script_cr4(script, cr4);
 		script_cr0(script, cr0);
 		for (i = 0; i < n; i++) {
@@ -225,8 +227,11 @@ TEST_F(paging, fetches_without_nxe)
 	paging_map(&self->tables, self->base, self->level, self->frame | self->leaf);
 	script_fetch(script, 0, self->base + CODE);
 	script_fault(script, ACCESS_USER | ACCESS_FETCH, self->base + CODE, PF_P | PF_U);
-	script_cr4(script, self->cr4 | X86_CR4_SMEP);
-	script_fault(script, ACCESS_USER | ACCESS_FETCH, self->base + CODE, PF_P | PF_U | PF_FETCH);
+	if (guest_new_cr4(&self->guest) & X86_CR4_SMEP) {
+		script_cr4(script, self->cr4 | X86_CR4_SMEP);
+		script_fault(script, ACCESS_USER | ACCESS_FETCH, self->base + CODE,
+			     PF_P | PF_U | PF_FETCH);
+	}
 	/* NX is reserved now. */
 	if (variant->kind != PAGING_32) {
 		script_put(script, paging_entry(&self->tables, self->base, self->level),

@@ -402,7 +402,7 @@ TEST_F(change, write_protection_off)
 		script_write(script, 0, LOW, TAG(i));
 		script_read(script, USER, LOW, TAG(i));
 		script_fault(script, USER | WRITE, LOW, PF_P | PF_W | PF_U);
-		script_cr4(script, self->cr4 | X86_CR4_SMEP);
+		script_cr4(script, self->cr4 | (guest_new_cr4(&self->guest) & X86_CR4_SMEP));
 		script_write(script, 0, LOW, TAG(i));
 		script_read(script, USER, LOW, TAG(i));
 		script_fault(script, USER | WRITE, LOW, PF_P | PF_W | PF_U);

@@ -30,7 +30,7 @@ GUEST(teller, 64,
 
 /* Read the region's first word until it changes, tell. */
 GUEST(watcher, 64,
-      "mov $0x40000000, %ebx\n"
+      "sti\n mov $0x40000000, %ebx\n"
       "1: mov (%rbx), %ecx\n lock incl 0x40000\n"
       "2: mov (%rbx), %eax\n cmp %ecx, %eax\n je 2b\n"
       "out %eax, $0xe9\n jmp 1b");

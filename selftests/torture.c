@@ -322,7 +322,7 @@ FIXTURE_SETUP(torture)
 	self->shared = (struct torture *)(self->guest.memory + PROGRAM_SHARED);
 	self->shared->seed = seed;
 	self->shared->sync = 256;
-	self->shared->flags = TORTURE_WRITES | TORTURE_SMEP | TORTURE_SMAP |
+	self->shared->flags = TORTURE_WRITES | TORTURE_CR4(guest_new_cr4(&self->guest)) |
 			      (variant->cpus == 2 ? TORTURE_SECOND : 0);
 	sigaction(SIGUSR1, &action, NULL);
 	printf("# HULL_SEED=%u, %u s\n", seed, seconds());
@@ -351,6 +351,11 @@ TEST_F_TIMEOUT(torture, tables_change_and_accesses_agree, 400)
 	const struct torture *shared = self->shared;
 	bool quiet = getenv("HULL_QUIET"), ok;
 
+	/* A software interrupt that meets a page which was taken away is lost there. */
+	if (runs_on("bochs/svm"))
+		quiet = true;
+	if (runs_on("bochs/svm") && variant->cpus == 2)
+		SKIP(return, "one CPU, which nothing takes from a guest with IF clear");
 	if (!quiet) {
 		ASSERT_EQ(0, set_memory(self, true));
 		ASSERT_EQ(0, pthread_create(&self->disturber, NULL, run_disturber, self));

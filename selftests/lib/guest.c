@@ -46,6 +46,21 @@ static int set_cpuid(struct guest *guest, int fd)
 	return hull_set_cpuid(fd, entries, count);
 }
 
+__u64 guest_new_cr4(struct guest *guest)
+{
+	struct hull_cpuid_entry entries[HULL_MAX_CPUID];
+	__u32 count = HULL_MAX_CPUID, i;
+	__u64 bits = 0;
+
+	if (hull_get_supported_cpuid(guest->dev, entries, &count))
+		return 0;
+	for (i = 0; i < count; i++) {
+		if (entries[i].leaf == 7 && !entries[i].subleaf)
+			bits = (entries[i].ebx >> 7 & 1) << 20 | (entries[i].ebx >> 20 & 1) << 21;
+	}
+	return bits;
+}
+
 int guest_add_cpu(struct guest *guest, unsigned int id)
 {
 	struct guest_cpu *cpu = &guest->cpu[id];

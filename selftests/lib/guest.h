@@ -101,6 +101,9 @@ void guest_fix_hypercalls(struct guest *guest, void *code, size_t len);
 /* Registers for a mode, without copying: what guest_start() does. */
 int guest_set_mode(struct guest *guest, unsigned int id, enum guest_mode mode, __u64 entry);
 
+/* Bits of CR4 that only newer CPUs have: SMEP and SMAP, if the guest may set them. */
+__u64 guest_new_cr4(struct guest *guest);
+
 /* Also after a guest_create() that failed. */
 void guest_destroy(struct guest *guest);
 

@@ -9,6 +9,9 @@
 
 #define FIELD(n)	((n) * 8)(%rbx)
 #define TRAP_STUB	(0x21000 + 14 * 32)
+/* IDT, GDT, TSS, its stack: Bochs forgets the software interrupt that misses a page. */
+#define TOUCH_TRAP_PAGES	mov 0x20000, %eax; mov 0x23000, %eax; mov 0x24000, %eax;	\
+				lock orl $0, 0x28fe0
 
 	.code64
 	.section .head, "a"
@@ -17,6 +20,7 @@
 	.text
 start:
 	mov	$0x8ff0, %esp
+	TOUCH_TRAP_PAGES
 	call	guest_main
 1:	hlt
 	jmp	1b
