@@ -75,6 +75,17 @@ OPERATION(cr3_switch, "mov %cr3, %rsi; mov %rsi, %rdi; xor $0x18, %rdi",
 OPERATION(invlpg, "mov $0x300000, %ebx", "invlpg (%rbx)");
 OPERATION(guest_fault, "mov $0x100000000, %rbx", "mov (%rbx), %al");
 OPERATION(fresh_page, "mov $0x200000, %ebx", "mov %eax, (%rbx); add $4096, %rbx");
+/*
+ * The run that warms up writes page directories as memory, uses them, and has them found unchanged by
+ * many flushes; then it writes elsewhere. So the other one finds each write-protected, and mapped
+ * writable but for that. No leaf tables: those are not protected everywhere.
+ */
+OPERATION(table_write, "mov $" STRING(GPA_RESTING) ", %ebx; cmp $" STRING(WARM_UP) ", %r15;"
+	  "jne 3f; mov $" STRING(NR_RESTING) ", %ecx; mov $0x8000000000, %rdx; mov %cr3, %rsi;"
+	  "2: mov %rsi, 0xff8(%rbx); mov (%rdx), %al; add $4096, %rbx; add $0x40000000, %rdx;"
+	  "dec %ecx; jnz 2b;"
+	  "mov $40, %ecx; 2: mov %rsi, %cr3; dec %ecx; jnz 2b;"
+	  "mov $" STRING(GPA_FRESH) ", %ebx; 3:", "mov %rbx, 0xff8(%rbx); add $4096, %rbx");
 
 /* The interrupt's handler: EOI and back. */
 asm(".pushsection .rodata\n"
@@ -106,7 +117,7 @@ static const struct {
 	ROW(msr_write, 1024), ROW(icr_write, 1024), ROW(eoi_write, 1024), ROW(self_ipi, 1024),
 	ROW(sti_hlt, 1024), ROW(deadline, 512), ROW(cr0_wp, 1024), ROW(cr4_pge, 1024),
 	ROW(cr3_load, 1024), ROW(cr3_switch, 1024), ROW(invlpg, 1024), ROW(guest_fault, 1024),
-	ROW(fresh_page, FRESH_PAGES),
+	ROW(fresh_page, FRESH_PAGES), ROW(table_write, NR_RESTING),
 };
 
 void die(const char *what)
@@ -151,6 +162,13 @@ static void fill_memory(uint8_t *memory)
 		tables[512 + i] = (GPA_TABLES + 0x2000 + i * 0x1000) | 3;
 	for (i = 0; i < 2048; i++)
 		tables[1024 + i] = ((uint64_t)i << 21) | 0x83;
+	tables[1] = GPA_RESTING_PDPT | 3;
+	for (i = 0; i < NR_RESTING; i++) {
+		uint64_t gpa = GPA_RESTING + i * 0x1000;
+
+		((uint64_t *)(memory + GPA_RESTING_PDPT))[i] = gpa | 3;
+		*(uint64_t *)(memory + gpa) = 0x83;
+	}
 }
 
 static void measure(const struct hypervisor *on, struct machine *machine, int row,
@@ -163,7 +181,7 @@ static void measure(const struct hypervisor *on, struct machine *machine, int ro
 	memcpy(memory + GPA_CODE, operations[row].code, operations[row].end - operations[row].code);
 	/* Once to warm up: pages, caches of the hypervisor. */
 	if (strcmp(operations[row].name, "fresh_page"))
-		on->run(machine, 64, GPA_RESULT);
+		on->run(machine, WARM_UP, GPA_RESULT);
 	on->counters(machine, &before);
 	on->run(machine, repeat, GPA_RESULT);
 	on->counters(machine, &after);

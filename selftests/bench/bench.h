@@ -22,12 +22,19 @@
 #define GPA_GDT		0x1000
 #define GPA_IDT		0x2000
 #define GPA_TABLES	0x3000		/* PML4, PDPT, four page directories */
+#define GPA_RESTING_PDPT	0x9000	/* entry 1 of the PML4: below it the resting directories */
 #define GPA_HANDLER	0xf000
 #define GPA_CODE	0x10000
 #define GPA_RESULT	0x20000
 #define GPA_STACK	0x28000
 #define GPA_FRESH	0x200000	/* 4 MiB that nobody has touched */
 #define FRESH_PAGES	1024
+#define WARM_UP		80
+#define GPA_RESTING	0x600000	/* page directories, each maps the first 2 MiB */
+#define NR_RESTING	40		/* KVM gives a VM of this size 64 shadow pages */
+
+#define STRING_OF(x)	#x
+#define STRING(x)	STRING_OF(x)
 
 #define PORT_DONE	0xf4
 #define PORT_ANSWERED	0x380
