@@ -76,9 +76,9 @@ OPERATION(invlpg, "mov $0x300000, %ebx", "invlpg (%rbx)");
 OPERATION(guest_fault, "mov $0x100000000, %rbx", "mov (%rbx), %al");
 OPERATION(fresh_page, "mov $0x200000, %ebx", "mov %eax, (%rbx); add $4096, %rbx");
 /*
- * The run that warms up writes page directories as memory, uses them, and has them found unchanged by
- * many flushes; then it writes elsewhere. So the other one finds each write-protected, and mapped
- * writable but for that. No leaf tables: those are not protected everywhere.
+ * The run that warms up writes page directories as memory, uses them, and has them found unchanged
+ * by many flushes; then it writes elsewhere. So the other one finds each write-protected, and
+ * mapped writable but for that. No leaf tables: those are not protected everywhere.
  */
 OPERATION(table_write, "mov $" STRING(GPA_RESTING) ", %ebx; cmp $" STRING(WARM_UP) ", %r15;"
 	  "jne 3f; mov $" STRING(NR_RESTING) ", %ecx; mov $0x8000000000, %rdx; mov %cr3, %rsi;"
