@@ -242,6 +242,8 @@ bochs_options() {
 		echo "ata0-master: type=disk, mode=flat, path=$run/disk, cylinders=$OUT_CYLINDERS, heads=16, spt=63"
 }
 
+# Bochs draws L1's screen on a terminal of its own, which nobody reads. Where that terminal can hide
+# its cursor, each blink is written, and after some kilobytes of them Bochs stands still.
 emulator_command() {
-	printf '%s\0' env TERM=xterm "$bochs" -q -f "$run/bochsrc" -rc "$run/debugger"
+	printf '%s\0' env TERM=vt100 "$bochs" -q -f "$run/bochsrc" -rc "$run/debugger"
 }

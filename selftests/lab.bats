@@ -183,6 +183,29 @@ bochs() {
 	[[ $output == *"does not fit"* ]]
 }
 
+# Nobody reads what Bochs writes to its terminal: it would stand still when that is full.
+@test "Bochs: no cursor blinks on its terminal" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
+	local bochs='' fd index='' written i
+	"$LAB" --backend vmx --no-module --timeout 300 sh -c 'while :; do :; done' >"$TMPDIR/out" 2>&1 3>&- &
+	for ((i = 0; i < 600; i++)); do
+		bochs=$(pgrep -f "^[^ ]*bochs[^ ]* -q -f $TMPDIR/hull-lab") && break
+		sleep 0.1
+	done
+	[ -n "$bochs" ]
+	sleep 10
+	for fd in /proc/"$bochs"/fdinfo/*; do
+		index+=$(sed -n 's/^tty-index:[[:space:]]*//p' "$fd")
+	done
+	timeout 2 cat "/dev/pts/$index" >/dev/null || :
+	written=$(timeout 10 cat "/dev/pts/$index" | wc -c) || :
+	kill %1
+	wait %1 || :
+	echo "$written bytes in 10 seconds"
+	[ "$written" -eq 0 ]
+}
+
 @test "Bochs: SIGINT ends it and leaves no files" {
 	[ -n "${HULL_LONG-}" ] || skip "in the long run"
 	"${LAB%lab}lab-kernel" --print >/dev/null || skip "the trimmed kernel is not built"
