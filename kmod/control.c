@@ -5,6 +5,7 @@
  *
  * The vCPU's mutex is held, outside the window; what is simple is done inside: fast.h.
  */
+#include <linux/string.h>
 #include <asm/fpu/types.h>
 #include <asm/msr-index.h>
 #include <asm/pgtable_types.h>
@@ -23,6 +24,9 @@
 void hull_control_changed(struct hull_vcpu *vcpu, bool mode, bool flush)
 {
 	hull_backend->set_control(vcpu);
+	/* Ways through tables of another depth. */
+	if (mode)
+		memset(vcpu->walked, 0, sizeof(vcpu->walked));
 	if (flush)
 		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	if (hull_is_shadow(vcpu) && (mode || flush))
@@ -109,7 +113,7 @@ int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
 
 	if (value & ~hull_cpuid_cr4_mask(vcpu))
 		return -EINVAL;
-	if ((control->efer & EFER_LMA) && !(value & X86_CR4_PAE))
+	if ((control->efer & EFER_LMA) && (!(value & X86_CR4_PAE) || (changed & X86_CR4_LA57)))
 		return -EINVAL;
 	if ((changed & (HULL_CR4_MODE | X86_CR4_PGE)) &&
 	    !hull_valid_root(vcpu, control->cr0, control->cr3, value, false))

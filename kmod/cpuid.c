@@ -47,8 +47,8 @@ static const struct feature_word words[] = {
 	  F(AVX512IFMA) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL),
 	  F(TSC_ADJUST) },
 	{ 7, 0, ECX,
-	  F(UMIP) | F(AVX512VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) |
-	  F(AVX512_VNNI) | F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ), 0 },
+	  F(UMIP) | F(LA57) | F(AVX512VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) |
+	  F(VPCLMULQDQ) | F(AVX512_VNNI) | F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ), 0 },
 	{ 7, 0, EDX, F(FSRM), 0 },
 	{ 0xd, 1, EAX, F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1), 0 },
 	{ 0x80000001, 0, ECX,
@@ -176,8 +176,8 @@ static void __init add_extended(void)
 	}
 	if (max >= 0x80000008) {
 		entry = add_host(0x80000008, 0, 0);
-		/* The host may have 57, guests have no five levels. */
-		entry->eax = hull_gpa_bits | (min_t(u32, boot_cpu_data.x86_virt_bits, 48) << 8);
+		/* The CPU's, which the kernel need not use. */
+		entry->eax = hull_gpa_bits | (entry->eax & 0xff00);
 		entry->ecx = entry->edx = 0;
 	}
 	if (max >= 0x80000021) {
@@ -284,7 +284,8 @@ static void derive_masks(struct hull_cpuid_table *table)
 			  (f7b & F(FSGSBASE) ? X86_CR4_FSGSBASE : 0) |
 			  (f7b & F(SMEP) ? X86_CR4_SMEP : 0) |
 			  (f7b & F(SMAP) ? X86_CR4_SMAP : 0) |
-			  (f7c & F(UMIP) ? X86_CR4_UMIP : 0);
+			  (f7c & F(UMIP) ? X86_CR4_UMIP : 0) |
+			  (f7c & F(LA57) ? X86_CR4_LA57 : 0);
 	table->xcr0 = (f1c & F(XSAVE)) ?
 		      word(table, 0xd, EAX) | ((u64)word(table, 0xd, EDX) << 32) : XFEATURE_MASK_FP;
 	table->xcr0 |= XFEATURE_MASK_FP;

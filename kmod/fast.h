@@ -36,11 +36,44 @@ static __always_inline struct hull_walked *hull_walked(struct hull_vcpu *vcpu, u
 	return &vcpu->walked[(linear >> PAGE_SHIFT) % HULL_WALKED];
 }
 
-/* Walk the guest's 4-level tables for @linear and remember the way. As hull_fast_translate(). */
+/* The walk was for this, and the regions are the same. @key: as in struct hull_walked. */
+static __always_inline bool hull_walked_is(const struct hull_vcpu *vcpu,
+					   const struct hull_walked *walked, u64 key, u64 linear)
+{
+	return walked->cr3 == key && walked->page == linear >> PAGE_SHIFT &&
+	       walked->generation == rcu_dereference_sched(vcpu->vm->regions)->generation;
+}
+
+/* None of the @levels entries has changed. */
+static __always_inline bool hull_walked_holds(const struct hull_walked *walked,
+					      unsigned int levels)
+{
+	u64 entry[HULL_WALK_LEVELS];
+
+	/* All were found to be user addresses. */
+	if (unlikely(!user_read_access_begin(walked->where[0], sizeof(entry[0]))))
+		return false;
+	unsafe_get_user(entry[0], walked->where[0], fault);
+	unsafe_get_user(entry[1], walked->where[1], fault);
+	unsafe_get_user(entry[2], walked->where[2], fault);
+	unsafe_get_user(entry[3], walked->where[3], fault);
+	if (levels > 4)
+		unsafe_get_user(entry[4], walked->where[4], fault);
+	user_read_access_end();
+	return entry[0] == walked->entry[0] && entry[1] == walked->entry[1] &&
+	       entry[2] == walked->entry[2] && entry[3] == walked->entry[3] &&
+	       (levels == 4 || entry[4] == walked->entry[4]);
+
+fault:
+	user_read_access_end();
+	return false;
+}
+
+/* Look again where there are five levels, else walk and remember. As hull_fast_translate(). */
 unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear);
 
 /**
- * hull_fast_translate - walk the guest's 4-level tables without faulting or sleeping
+ * hull_fast_translate - walk the guest's tables of long mode without faulting or sleeping
  * @vcpu: page faults and preemption disabled
  * @cr3: of the guest
  * @linear: linear address, of code that was just fetched: permissions are not looked at
@@ -53,32 +86,14 @@ unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear);
 static __always_inline unsigned long hull_fast_translate(struct hull_vcpu *vcpu, u64 cr3,
 							 u64 linear)
 {
-	const struct hull_region_table *table = rcu_dereference_sched(vcpu->vm->regions);
 	const struct hull_walked *walked = hull_walked(vcpu, linear);
-	u64 entry[4];
 
 	/* Or the compiler works out the address again for each field. */
 	OPTIMIZER_HIDE_VAR(walked);
-	if (unlikely(walked->cr3 != cr3 || walked->page != linear >> PAGE_SHIFT ||
-		     walked->generation != table->generation))
-		goto walk;
-	/* All four were found to be user addresses. */
-	if (unlikely(!user_read_access_begin(walked->where[0], sizeof(entry[0]))))
-		goto walk;
-	unsafe_get_user(entry[0], walked->where[0], fault);
-	unsafe_get_user(entry[1], walked->where[1], fault);
-	unsafe_get_user(entry[2], walked->where[2], fault);
-	unsafe_get_user(entry[3], walked->where[3], fault);
-	user_read_access_end();
-	if (likely(entry[0] == walked->entry[0] && entry[1] == walked->entry[1] &&
-		   entry[2] == walked->entry[2] && entry[3] == walked->entry[3]))
+	if (likely(hull_walked_is(vcpu, walked, cr3, linear)) &&
+	    likely(hull_walked_holds(walked, 4)))
 		return walked->hva + offset_in_page(linear);
-walk:
 	return hull_fast_walk(vcpu, cr3, linear);
-
-fault:
-	user_read_access_end();
-	return 0;
 }
 
 /**
@@ -90,8 +105,8 @@ fault:
  * @code: up to 4 bytes, first byte lowest; those beyond the page are zero
  *
  * For CPUs that do not say where the next instruction is: an instruction without prefixes has a
- * known length, once its bytes are seen. Only for 4-level paging. A false answer says nothing:
- * the slow path decodes.
+ * known length, once its bytes are seen. Only for long mode. A false answer says nothing: the slow
+ * path decodes.
  */
 static __always_inline bool hull_fast_code(struct hull_vcpu *vcpu, u64 cr3, u64 rip,
 					   unsigned int len, u32 *code)
@@ -126,6 +141,8 @@ bool hull_fast_legacy_code(struct hull_vcpu *vcpu, u64 cr3, u32 linear, bool use
 /* Bits of CR0 that select neither mode nor caches. */
 #define FAST_CR0	((u64)(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_NE | X86_CR0_WP | \
 			       X86_CR0_AM))
+/* Bits of CR4 that select a mode of long mode, with nested paging. */
+#define FAST_CR4_NOT	((u64)(X86_CR4_PAE | X86_CR4_LA57))
 
 /*
  * MOV to CR0 and CR4 in the window. @shadow: the VM has shadow paging. True: vcpu->control is
@@ -147,7 +164,7 @@ static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value,
 					      u64 *changed)
 {
 	*changed = value ^ vcpu->control.cr4;
-	if (*changed & (~vcpu->cpuid->cr4_mask | (shadow ? HULL_CR4_MODE : X86_CR4_PAE)))
+	if (*changed & (~vcpu->cpuid->cr4_mask | (shadow ? HULL_CR4_MODE : FAST_CR4_NOT)))
 		return false;
 	if (shadow && (*changed & X86_CR4_PGE) &&
 	    !hull_valid_root(vcpu, vcpu->control.cr0, vcpu->control.cr3, value, true))
@@ -208,7 +225,7 @@ static __always_inline bool hull_fast_get_cr(struct hull_vcpu *vcpu, bool shadow
 /* INVLPG of @linear: what is not canonical is in no TLB. */
 static __always_inline void hull_fast_invlpg(struct hull_vcpu *vcpu, u64 linear)
 {
-	if (likely((u64)((s64)(linear << 16) >> 16) == linear))
+	if (likely(hull_is_canonical(linear, vcpu->control.cr4 & X86_CR4_LA57)))
 		hull_shadow_invlpg(vcpu, linear);
 }
 

@@ -99,12 +99,15 @@ unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear)
 	/* Before anything is looked up: of a table that is replaced meanwhile nothing is kept. */
 	u64 generation = rcu_dereference_sched(vcpu->vm->regions)->generation;
 	struct hull_walked *walked = hull_walked(vcpu, linear);
+	bool five = vcpu->control.cr4 & X86_CR4_LA57;
 	u64 entry = cr3, offset_mask;
 	unsigned int shift, level, i;
 	unsigned long hva;
 
+	if (five && hull_walked_is(vcpu, walked, ~cr3, linear) && hull_walked_holds(walked, 5))
+		return walked->hva + offset_in_page(linear);
 	walked->generation = 0;
-	for (shift = 39, level = 0; ; shift -= 9, level++) {
+	for (shift = five ? 48 : 39, level = 0; ; shift -= 9, level++) {
 		hva = hull_fast_hva(vcpu,
 				    (entry & FAST_PTE_ADDRESS) | ((linear >> shift) & 511) * 8);
 		if (!hva || !user_read_access_begin((void __user *)hva, 8))
@@ -125,7 +128,7 @@ unsigned long hull_fast_walk(struct hull_vcpu *vcpu, u64 cr3, u64 linear)
 				  (linear & offset_mask & PAGE_MASK));
 	if (!hva)
 		return 0;
-	walked->cr3 = cr3;
+	walked->cr3 = five ? ~cr3 : cr3;
 	walked->page = linear >> PAGE_SHIFT;
 	walked->generation = generation;
 	walked->hva = hva;
@@ -201,7 +204,7 @@ static bool fetch_fast(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned i
 	unsigned long hva;
 	bool done = false;
 
-	if (!(vcpu->control.efer & EFER_LMA) || (vcpu->control.cr4 & X86_CR4_LA57))
+	if (!(vcpu->control.efer & EFER_LMA))
 		return false;
 	preempt_disable();
 	pagefault_disable();

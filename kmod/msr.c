@@ -56,10 +56,13 @@ static int write_backend(struct hull_vcpu *vcpu, u32 index, u64 value)
 	return hull_backend->set_msr(vcpu, index, value);
 }
 
-/* Bases the CPU adds to addresses: a non-canonical one would fault in the host. */
+/*
+ * Bases the CPU adds to addresses: a non-canonical one would fault in the host. How wide they are
+ * is the CPU's matter, not CR4's.
+ */
 static int write_canonical(struct hull_vcpu *vcpu, u32 index, u64 value)
 {
-	if ((u64)((s64)(value << 16) >> 16) != value)
+	if (!hull_is_canonical(value, hull_cpuid_cr4_mask(vcpu) & X86_CR4_LA57))
 		return -EINVAL;
 	return hull_backend->set_msr(vcpu, index, value);
 }

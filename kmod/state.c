@@ -380,14 +380,9 @@ long hull_vcpu_translate(struct hull_vcpu *vcpu, struct hull_translate *args)
 		return -EINVAL;
 	hull_vcpu_paging(vcpu, &paging);
 	/* The walk knows no more bits than it translates. */
-	if (paging.efer & EFER_LMA) {
-		unsigned int shift = 64 - ((paging.cr4 & X86_CR4_LA57) ? 57 : 48);
-
-		if ((u64)((s64)(args->gva << shift) >> shift) != args->gva)
-			return -EFAULT;
-	} else if (args->gva >> 32) {
+	if (paging.efer & EFER_LMA ? !hull_is_canonical(args->gva, paging.cr4 & X86_CR4_LA57) :
+				     args->gva >> 32)
 		return -EFAULT;
-	}
 	err = hull_walk(vcpu->vm, &paging, args->gva, args->access, false, &walk);
 	if (!err)
 		args->gpa = walk.gpa;

@@ -16,7 +16,15 @@
 
 /* What selects a paging mode or rights in it: a TLB forgets when one changes, as with PGE. */
 #define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | \
-			 X86_CR4_PCIDE)
+			 X86_CR4_PCIDE | X86_CR4_LA57)
+
+/* Linear addresses have 57 bits, or 48. */
+static inline bool hull_is_canonical(u64 linear, bool la57)
+{
+	unsigned int shift = la57 ? 7 : 16;
+
+	return (u64)((s64)(linear << shift) >> shift) == linear;
+}
 
 long hull_vcpu_move_state(struct hull_vcpu *vcpu, const struct hull_state_io *args, bool set);
 long hull_vcpu_translate(struct hull_vcpu *vcpu, struct hull_translate *args);

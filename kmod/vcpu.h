@@ -44,10 +44,10 @@ struct hull_cpuid_table;
 
 /**
  * struct hull_walked - where the guest's tables map a page, as last found by hull_fast_walk()
- * @cr3: of the guest
+ * @cr3: of the guest; its complement where the tables have five levels
  * @page: linear address, less the offset
  * @generation: of the regions that @where and @hva are from; 0: nothing is known
- * @where: user addresses of the four entries; a walk that ends early repeats its last one
+ * @where: user addresses of the entries; a walk that ends early repeats its last one
  * @entry: their values
  * @hva: user address of the page
  */
@@ -55,8 +55,8 @@ struct hull_walked {
 	u64 cr3;
 	u64 page;
 	u64 generation;
-	u64 __user *where[4];
-	u64 entry[4];
+	u64 __user *where[HULL_WALK_LEVELS];
+	u64 entry[HULL_WALK_LEVELS];
 	unsigned long hva;
 };
 

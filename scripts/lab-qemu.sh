@@ -100,6 +100,9 @@ emulator_command() {
 	# Without what TCG lacks, which QEMU would warn of.
 	cpu=EPYC,+svm,+npt,+umip,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw
 	cpu+=,-topoext,-nrip-save,-xsavec
+	# Five levels of tables are the guests': a kernel that is entered by PVH stays with four.
+	# Where instructions are counted, guests and KVM's have four as well.
+	[ -n "$icount" ] || cpu+=,+la57
 	# The TSC needs no watchdog: it is one clock for all CPUs.
 	append="$common_append tsc=reliable hull.job=$run"
 	[ -n "$icount" ] || append+=" tsc_early_khz=$("$run/tsc")"

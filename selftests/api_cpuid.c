@@ -3,6 +3,7 @@
  * CPUID: what is offered, what a vCPU may be given, what its guest sees.
  */
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ static struct hull_cpuid_entry *find(struct hull_cpuid_entry *entries, __u32 cou
 
 TEST_F(cpuid, offers_what_a_guest_needs)
 {
-	__u32 i, j;
+	__u32 eax, ebx, ecx, edx, i, j;
 
 	EXPECT_LT(10, self->count);
 	EXPECT_GE(HULL_MAX_CPUID, self->count);
@@ -66,10 +67,11 @@ TEST_F(cpuid, offers_what_a_guest_needs)
 	EXPECT_EQ(0, FIND(0x80000001, 0)->ecx & (1 << 2));	/* SVM */
 	EXPECT_EQ(0, FIND(0x80000001, 0)->edx & (1 << 27));	/* RDTSCP */
 	EXPECT_FALSE(FIND(7, 0) && (FIND(7, 0)->ecx & (1 << 22)));	/* RDPID */
-	EXPECT_FALSE(FIND(7, 0) && (FIND(7, 0)->ecx & (1 << 16)));	/* LA57 */
-	/* So linear addresses have 48 bits, also where the host's have 57. */
+	/* LA57 as the CPU has it, whatever the host uses; so are linear addresses. */
 	ASSERT_NE(NULL, FIND(0x80000008, 0));
-	EXPECT_EQ(48, FIND(0x80000008, 0)->eax >> 8 & 0xff);
+	__cpuid_count(7, 0, eax, ebx, ecx, edx);
+	EXPECT_EQ(ecx >> 16 & 1, guest_has_la57(&self->guest));
+	EXPECT_EQ(ecx >> 16 & 1 ? 57 : 48, FIND(0x80000008, 0)->eax >> 8 & 0xff);
 	EXPECT_EQ(NULL, FIND(0x8000000a, 0));
 	ASSERT_NE(NULL, FIND(0x40000100, 0));
 	ASSERT_NE(NULL, FIND(0x40000000, 0));

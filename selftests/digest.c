@@ -9,6 +9,7 @@
  * What it saw of that before lies in the dead part of its stack, which is no part of the result.
  */
 #include <time.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "program.h"
@@ -50,11 +51,16 @@ FIXTURE_VARIANT(digest) {
 FIXTURE_VARIANT_ADD(digest, legacy) { &program_torture32 };
 FIXTURE_VARIANT_ADD(digest, pae) { &program_torture_pae };
 FIXTURE_VARIANT_ADD(digest, long_mode) { &program_torture64 };
+FIXTURE_VARIANT_ADD(digest, five_levels) { &program_torture57 };
 
 FIXTURE_SETUP(digest)
 {
 	const char *seed = getenv("HULL_SEED");
+	struct guest none = { .dev = hull_open() };
 
+	if (variant->program->la57 && !guest_has_la57(&none))
+		SKIP_VARIANT("the CPU has no five levels");
+	close(none.dev);
 	self->seed = seed ? strtoull(seed, NULL, 0) : (__u64)time(NULL) % 1000000 + 1;
 	printf("# HULL_SEED=%llu\n", self->seed);
 	self->first = calloc(SYNCS, sizeof(*self->first));

@@ -132,12 +132,15 @@ TEST_F(control, cr3_reads_back)
 
 TEST_F(control, cr4_reads_back)
 {
-	static const __u64 flips[] = { CR4_PGE, CR4_TSD, CR4_DE, CR4_PGE | CR4_DE, CR4_PAE };
+	static const __u64 flips[] = { CR4_PGE, CR4_TSD, CR4_DE, CR4_PGE | CR4_DE, CR4_PAE,
+				       CR4_LA57 };
 	__u64 value = self->test.control.cr4;
 	size_t i, twice;
 
 	for (i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
-		if (flips[i] == CR4_PAE && variant->mode == GUEST_LONG)
+		if ((flips[i] & (CR4_PAE | CR4_LA57)) && variant->mode == GUEST_LONG)
+			continue;
+		if (flips[i] == CR4_LA57 && !guest_has_la57(&self->test.guest))
 			continue;
 		for (twice = 0; twice < 2; twice++) {
 			value ^= flips[i];
@@ -151,12 +154,16 @@ TEST_F(control, cr4_reads_back)
 
 TEST_F(control, cr4_has_what_cpuid_says)
 {
-	static const __u64 refused[] = { 1ULL << 12, 1ULL << 13, 1ULL << 17, 1ULL << 22,
+	static const __u64 refused[] = { CR4_LA57, 1ULL << 13, 1ULL << 17, 1ULL << 22,
 					 1ULL << 24, 1ULL << 31 };
 	__u64 value = self->test.control.cr4;
 	size_t i;
 
 	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		/* In long mode nobody changes the number of levels. */
+		if (refused[i] == CR4_LA57 && variant->mode != GUEST_LONG &&
+		    guest_has_la57(&self->test.guest))
+			continue;
 		GPR(RAX) = value | refused[i];
 		EXPECT_EQ(GP, TRY("\x0f\x22\xe0"));
 	}

@@ -157,11 +157,11 @@ TEST_F(msr, known_ones_keep_what_they_can)
 	} known[] = {
 		{ 0xc0000081, 0x0023001000000000ULL, 0, false },
 		{ 0xc0000082, 0xffffffff81000000ULL, 1ULL << 63, true },
-		{ 0xc0000083, 0xffff800000000000ULL, 0x800000000000ULL, true },
+		{ 0xc0000083, 0xffff800000000000ULL, 0x100000000000000ULL, true },
 		{ 0xc0000084, 0x47700, 0, false },
-		{ 0xc0000100, 0x7fffffffffffULL, 0x800000000000ULL, true },
+		{ 0xc0000100, 0x7fffffffffffULL, 0x100000000000000ULL, true },
 		{ 0xc0000101, 0xffff888000000000ULL, 1ULL << 62, true },
-		{ 0xc0000102, 0x1234, 1ULL << 47, true },
+		{ 0xc0000102, 0x1234, 1ULL << 56, true },
 		{ 0x174, 0x10, 0, false },
 		{ 0x176, 0xffffffff81000000ULL, 1ULL << 63, true },
 		{ 0x277, 0x0007010600070106ULL, 0x0207010600070106ULL, false },
@@ -193,6 +193,29 @@ TEST_F(msr, known_ones_keep_what_they_can)
 		EXPECT_EQ(OK, rdmsr(guest, known[i].index, &value));
 		EXPECT_EQ(known[i].good, value);
 	}
+}
+
+/* Bases have the CPU's width, whichever CR4.LA57 says. */
+TEST_F(msr, bases_are_canonical)
+{
+	static const __u32 bases[] = { 0xc0000082, 0xc0000083, 0xc0000102, 0x175, 0x176 };
+	struct hull_vcpu_state *state = calloc(1, sizeof(*state));
+	int fd = self->guest.cpu[0].fd;
+	size_t i;
+
+	ASSERT_NE(NULL, state);
+	for (i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+		state->msrs.count = 1;
+		state->msrs.msr[0].index = bases[i];
+		state->msrs.msr[0].value = 1ULL << 56;
+		EXPECT_ERRNO(EINVAL, hull_set_state(fd, HULL_GROUP_MSRS, state));
+		state->msrs.msr[0].value = 0xff00000000001000ULL;
+		EXPECT_EQ(guest_has_la57(&self->guest) ? 0 : -1,
+			  hull_set_state(fd, HULL_GROUP_MSRS, state));
+		state->msrs.msr[0].value = 0xffff800000001000ULL;
+		EXPECT_EQ(0, hull_set_state(fd, HULL_GROUP_MSRS, state));
+	}
+	free(state);
 }
 
 TEST_F(msr, efer_follows_the_rules)

@@ -16,6 +16,8 @@
 #define CODE		0x100		/* where in the page NOP; INT is */
 #define BASE32		0x40000000ULL
 #define BASE64		0x8000000000ULL
+#define BASE57		0xff11000000000000ULL	/* not canonical in 48 bits */
+#define LONG_MODE	(variant->kind >= PAGING_LONG)
 
 FIXTURE(paging) {
 	struct guest guest;
@@ -43,6 +45,8 @@ FIXTURE_VARIANT_ADD(paging, pae_2m) { PAGING_PAE, 2 };
 FIXTURE_VARIANT_ADD(paging, long_4k) { PAGING_LONG, 1 };
 FIXTURE_VARIANT_ADD(paging, long_2m) { PAGING_LONG, 2 };
 FIXTURE_VARIANT_ADD(paging, long_1g) { PAGING_LONG, 3 };
+FIXTURE_VARIANT_ADD(paging, la57_4k) { PAGING_LA57, 1 };
+FIXTURE_VARIANT_ADD(paging, la57_1g) { PAGING_LA57, 3 };
 
 FIXTURE_SETUP(paging)
 {
@@ -57,8 +61,13 @@ FIXTURE_SETUP(paging)
 	}
 	ASSERT_EQ(0, hull_get_info(self->guest.dev, &info));
 	self->gpa_bits = info.gpa_bits;
-	self->program = variant->kind == PAGING_LONG ? &program_steps64 : &program_steps32;
+	self->program = LONG_MODE ? &program_steps64 : &program_steps32;
 	ASSERT_EQ(0, program_start(&self->guest, 0, self->program));
+	if (variant->kind == PAGING_LA57) {
+		if (!guest_has_la57(&self->guest))
+			SKIP_VARIANT("the CPU has no five levels");
+		ASSERT_EQ(0, guest_set_la57(&self->guest, 0));
+	}
 	header = (const struct program_header *)self->program->image;
 	paging_init(tables, &self->guest, variant->kind, PROGRAM_TABLES, header->user_page);
 	self->script = calloc(1, sizeof(*self->script));
@@ -69,7 +78,8 @@ FIXTURE_SETUP(paging)
 	self->span = paging_span(tables, self->level);
 	self->frame = PROGRAM_DATA & ~(self->span - 1);
 	self->leaf = PTE_P | (self->level > 1 ? PTE_PS : 0);
-	self->base = (variant->kind == PAGING_LONG ? BASE64 : BASE32) + PROGRAM_DATA - self->frame;
+	self->base = variant->kind == PAGING_LA57 ? BASE57 : LONG_MODE ? BASE64 : BASE32;
+	self->base += PROGRAM_DATA - self->frame;
 	self->cr0 = X86_CR0_BASE | X86_CR0_PG | X86_CR0_WP;
 	self->cr4 = paging_cr4(tables);
 	self->efer = paging_efer(tables);
@@ -222,7 +232,7 @@ TEST_F(paging, fetches_without_nxe)
 
 	if (variant->kind == PAGING_PAE)
 		script_efer(script, 0);
-	else if (variant->kind == PAGING_LONG)
+	else if (LONG_MODE)
 		script_efer(script, X86_EFER_LONG);
 	paging_map(&self->tables, self->base, self->level, self->frame | self->leaf);
 	script_fetch(script, 0, self->base + CODE);
@@ -293,7 +303,7 @@ static __u64 reserved_bits(const struct paging *tables, int level, bool leaf, __
 		bits |= 0x7ffULL << 52;
 	if (leaf && level > 1)
 		bits |= (paging_span(tables, level) - 1) & ~0x1fffULL;
-	if (level == 4)
+	if (level >= 4)
 		bits |= PTE_PS;
 	return bits;
 }
@@ -333,7 +343,7 @@ TEST_F(paging, reserved_bits_fault)
 /* Bits that software may use, and cache attributes, change nothing. */
 TEST_F(paging, ignored_bits_are_ignored)
 {
-	__u64 bits = 0xe00 | 0x18 | (variant->kind == PAGING_LONG ? 0x7ffULL << 52 : 0);
+	__u64 bits = 0xe00 | 0x18 | (LONG_MODE ? 0x7ffULL << 52 : 0);
 	struct script *script = self->script;
 	struct paging *tables = &self->tables;
 	int level;

@@ -10,9 +10,10 @@
 
 #define PAGE	4096ULL
 /* Three addresses, below different entries of the root in each format */
-#define LONG_MODE	(variant->kind == PAGING_LONG)
-#define LOW	(LONG_MODE ? 0x8040000000ULL : 0x40000000ULL)
-#define HIGH	(LONG_MODE ? 0xffff800080000000ULL : 0x80000000ULL)
+#define LONG_MODE	(variant->kind >= PAGING_LONG)
+#define LA57		(variant->kind == PAGING_LA57)
+#define LOW	(LA57 ? 0x1008040000000ULL : LONG_MODE ? 0x8040000000ULL : 0x40000000ULL)
+#define HIGH	(LA57 ? 0xff00000080000000ULL : LONG_MODE ? 0xffff800080000000ULL : 0x80000000ULL)
 #define TOP	(LONG_MODE ? 0xffffffffc0000000ULL : 0xc0000000ULL)
 #define FRAME(n)	(PROGRAM_DATA + (n) * PAGE)
 #define TAG(n)	(0x1000001ULL * ((n) + 1))
@@ -34,6 +35,7 @@ FIXTURE_VARIANT(change) {
 FIXTURE_VARIANT_ADD(change, legacy) { PAGING_32 };
 FIXTURE_VARIANT_ADD(change, pae) { PAGING_PAE };
 FIXTURE_VARIANT_ADD(change, long_mode) { PAGING_LONG };
+FIXTURE_VARIANT_ADD(change, five_levels) { PAGING_LA57 };
 
 /* Pages of data with a tag each. */
 static void fill_data(struct guest *guest)
@@ -63,6 +65,11 @@ FIXTURE_SETUP(change)
 	}
 	fill_data(&self->guest);
 	ASSERT_EQ(0, program_start(&self->guest, 0, program));
+	if (LA57) {
+		if (!guest_has_la57(&self->guest))
+			SKIP_VARIANT("the CPU has no five levels");
+		ASSERT_EQ(0, guest_set_la57(&self->guest, 0));
+	}
 	paging_init(&self->tables, &self->guest, variant->kind, PROGRAM_TABLES, header->user_page);
 	self->script = calloc(1, sizeof(*self->script));
 	ASSERT_NE(NULL, self->script);

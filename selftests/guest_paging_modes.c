@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest that goes through all paging modes: off, 32-bit, PAE, long and back, several times, each
+ * A guest that goes through all paging modes: off, 32-bit, PAE, long with four levels and with five,
+ * and back, several times, each
  * with tables of its own that map the same address elsewhere. Two programs take turns, of 32 and
  * 64 bits (see program/steps.c).
  */
@@ -10,6 +11,7 @@
 #define PAGE		4096ULL
 #define GVA		0x40000000ULL
 #define GVA64		0xffff800040000000ULL
+#define GVA57		0xff00000040000000ULL
 #define FRAME(n)	(PROGRAM_DATA + (n) * PAGE)
 #define ALL		(PTE_P | PTE_W | PTE_U)
 #define CR4_NONE	X86_CR4_BASE
@@ -19,7 +21,7 @@
 
 FIXTURE(modes) {
 	struct guest guest;
-	struct paging legacy, pae, long_mode;
+	struct paging legacy, pae, long_mode, la57;
 	struct script *script;
 	const struct program_header *header32, *header64;
 };
@@ -47,6 +49,10 @@ FIXTURE_SETUP(modes)
 		    self->header64->user_page);
 	paging_map(&self->long_mode, GVA, 1, FRAME(3) | ALL);
 	paging_map(&self->long_mode, GVA64, 1, FRAME(4) | PTE_P | PTE_NX);
+	paging_init(&self->la57, guest, PAGING_LA57, self->long_mode.next,
+		    self->header64->user_page);
+	paging_map(&self->la57, GVA, 1, FRAME(6) | ALL);
+	paging_map(&self->la57, GVA57, 1, FRAME(7) | PTE_P | PTE_NX);
 	self->script = calloc(1, sizeof(*self->script));
 	ASSERT_NE(NULL, self->script);
 	script_init(self->script, guest, &program_steps32, 8);
@@ -102,27 +108,30 @@ static void through_pae(struct script *script, const struct paging *tables, unsi
 static void through_long(struct script *script, const struct paging *tables, unsigned int round,
 			 const struct program_header *to64, const struct program_header *to32)
 {
-	script_cr4(script, CR4_NONE | X86_CR4_PAE);
+	bool la57 = tables->kind == PAGING_LA57;
+	__u64 high = la57 ? GVA57 : GVA64, frame = la57 ? 6 : 3;
+
+	script_cr4(script, paging_cr4(tables));
 	script_cr3(script, tables->root);
 	script_efer(script, X86_EFER_NXE | EFER_LME);
 	script_cr0(script, CR0_ON);
 	/* Compatibility mode: no handlers yet */
-	script_read(script, 0, GVA, 0x1003);
+	script_read(script, 0, GVA, 0x1000 + frame);
 	script_write(script, 0, GVA + 8, round);
 	script_do(script, STEP_LIDT, PROGRAM_IDT2, 0xfff);
 	script_do(script, STEP_FAR, to64->start, SELECTOR_CODE64);
-	script_read(script, 0, GVA, 0x1003);
-	script_read(script, 0, GVA64, 0x1004);
-	script_fault(script, ACCESS_WRITE, GVA64, PF_P | PF_W);
-	script->want[script->count - 1].cr2 = GVA64;
-	script_fault(script, ACCESS_FETCH, GVA64, PF_P | PF_FETCH);
-	script->want[script->count - 1].cr2 = GVA64;
+	script_read(script, 0, GVA, 0x1000 + frame);
+	script_read(script, 0, high, 0x1001 + frame);
+	script_fault(script, ACCESS_WRITE, high, PF_P | PF_W);
+	script->want[script->count - 1].cr2 = high;
+	script_fault(script, ACCESS_FETCH, high, PF_P | PF_FETCH);
+	script->want[script->count - 1].cr2 = high;
 	script_do(script, STEP_FAR, to32->start, SELECTOR_CODE32);
-	script_read(script, 0, GVA, 0x1003);
+	script_read(script, 0, GVA, 0x1000 + frame);
 	script_do(script, STEP_LIDT, TRAP_IDT_GPA, 0x7ff);
 	script_cr0(script, CR0_OFF);
 	script_efer(script, 0);
-	script_read(script, 0, FRAME(3) + 8, round);
+	script_read(script, 0, FRAME(frame) + 8, round);
 }
 
 TEST_F_TIMEOUT(modes, all_of_them_in_turn, 60)
@@ -140,6 +149,8 @@ TEST_F_TIMEOUT(modes, all_of_them_in_turn, 60)
 		if (round % 5)
 			through_long(script, &self->long_mode, round, self->header64,
 				     self->header32);
+		if (round % 6 && guest_has_la57(&self->guest))
+			through_long(script, &self->la57, round, self->header64, self->header32);
 	}
 	ASSERT_EQ(0, script_run(script));
 }

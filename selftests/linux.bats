@@ -7,6 +7,7 @@
 #   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12, 6.1-686, 6.1-686-pae
 #       LAB_KERNEL  6.1 (default), 6.12, debug, trimmed
 #   LAB_BACKEND   svm (default), vmx
+#   GUEST_APPEND  words for its command line, as no5lvl: 4 levels of tables in place of 5
 #   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
 #   GUEST_FORKS   200 (default) forks and execs in it     LAB_PAGING  nested (default), shadow
 #
@@ -26,7 +27,7 @@ setup_file() {
 	echo 0 >"$BATS_FILE_TMPDIR/status"
 	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --backend "$backend" --kernel "$l1" --paging "$paging" --mem "$l1_mem" \
 		--timeout $limit -- "$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" \
-		--mem "$mem" --append "console=ttyS0 panic=-1 quiet" --stats --timeout $((limit - 60)) \
+		--mem "$mem" --append "console=ttyS0 panic=-1 quiet ${GUEST_APPEND-}" --stats --timeout $((limit - 60)) \
 		>"$BATS_FILE_TMPDIR/stdout" 2>"$BATS_FILE_TMPDIR/stderr" ||
 		echo $? >"$BATS_FILE_TMPDIR/status"
 }
@@ -65,6 +66,12 @@ setup() {
 	[ "$have" -gt $(((mem * 9 / 10 - 64) * 1024)) ]
 	# Linux prefers the TSC where it is invariant, as on the Intel CPU of Bochs.
 	[[ $output == *"clock: kvm-clock"* ]] || [[ $backend = vmx && $output == *"clock: tsc"* ]]
+}
+
+@test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: its tables have 5 levels, or 4 where it is told so" {
+	# 32-bit kernels have other tables, Bochs' Intel CPU has four levels.
+	[[ $kernel != *-686* && $backend = svm && ${GUEST_APPEND-} != *no5lvl* ]] && levels=5 || levels=4
+	[[ $output == *"levels of tables: $levels"* ]]
 }
 
 @test "$GUEST_KERNEL $GUEST_MEM on $LAB_KERNEL $LAB_PAGING: exits are counted by reason" {

@@ -21,7 +21,7 @@
 #include "program.h"
 
 #define PAGE		4096UL
-#define VARIANTS	6
+#define VARIANTS	8
 
 FIXTURE(torture) {
 	struct guest guest;
@@ -46,9 +46,11 @@ FIXTURE_VARIANT(torture) {
 FIXTURE_VARIANT_ADD(torture, legacy) { &program_torture32, 1 };
 FIXTURE_VARIANT_ADD(torture, pae) { &program_torture_pae, 1 };
 FIXTURE_VARIANT_ADD(torture, long_mode) { &program_torture64, 1 };
+FIXTURE_VARIANT_ADD(torture, five_levels) { &program_torture57, 1 };
 FIXTURE_VARIANT_ADD(torture, legacy_smp) { &program_torture32, 2 };
 FIXTURE_VARIANT_ADD(torture, pae_smp) { &program_torture_pae, 2 };
 FIXTURE_VARIANT_ADD(torture, long_mode_smp) { &program_torture64, 2 };
+FIXTURE_VARIANT_ADD(torture, five_levels_smp) { &program_torture57, 2 };
 
 typedef FIXTURE_DATA(torture) data;
 
@@ -256,7 +258,7 @@ static void complain(const struct torture *shared)
 	printf("# %s, cr0 %#llx, cr3 %#llx, cr4 %#llx;", settled[shared->settled % 4],
 	       (unsigned long long)shared->cr0, (unsigned long long)shared->cr3,
 	       (unsigned long long)shared->cr4);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 5; i++)
 		printf(" %#llx: %#llx", (unsigned long long)shared->at[i],
 		       (unsigned long long)shared->entry[i]);
 	printf("\n");
@@ -311,6 +313,8 @@ FIXTURE_SETUP(torture)
 		TH_LOG("cannot create a VM: %s", strerror(errno));
 	}
 	ASSERT_EQ(0, hull_get_info(self->guest.dev, &info));
+	if (self->program->la57 && !guest_has_la57(&self->guest))
+		SKIP_VARIANT("the CPU has no five levels");
 	self->checked = info.capabilities & HULL_CAP_CHECK_MODE;
 	ASSERT_EQ(0, share_memory(self));
 	self->random = seed;

@@ -47,6 +47,9 @@ bool hull_check_entry(struct hull_vcpu *vcpu, int cpu, u32 tag)
 	else if (mmu->flushed_cpu != cpu || mmu->flushed_tag != tag)
 		hull_check_failed(vcpu->vm, "entry with a TLB tag never flushed here (CPU, tag)",
 				  cpu, tag);
+	else if (hull_is_shadow(vcpu) && !hull_check_root(vcpu))
+		hull_check_failed(vcpu->vm, "entry with a root of another mode (CR3, CR4)",
+				  vcpu->control.cr3, vcpu->control.cr4);
 	else
 		return true;
 	return false;

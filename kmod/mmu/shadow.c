@@ -199,6 +199,18 @@ static bool select_root(struct hull_vcpu *vcpu)
 	return true;
 }
 
+bool hull_check_root(const struct hull_vcpu *vcpu)
+{
+	const struct hull_mmu_vcpu *mmu = &vcpu->mmu;
+	const struct hull_shadow *page = mmu->roots[0];
+	const union hull_role role = root_role(vcpu);
+
+	if (role.mode != HULL_SHADOW_LONG)
+		return mmu->root == __pa(mmu->pae);
+	return page && page->gfn == cr3_gfn(vcpu) && page->role.word == role.word &&
+	       mmu->root == __sme_set(__pa(page->table.entries));
+}
+
 /*
  * Let pages settle, for which all vCPUs must flush; a lone vCPU does so anyway before it enters.
  * False: there are others.

@@ -245,6 +245,9 @@ u8 hull_shadow_rights(union hull_role role, u64 entry);
 /* The last page on the way to @gva below the vCPU's root, and the entry there; NULL: no root. */
 struct hull_shadow *hull_shadow_last(struct hull_vcpu *vcpu, gva_t gva, unsigned int *i);
 
+/* The oracle, before entry, no lock: the vCPU's root is what its control registers select. */
+bool hull_check_root(const struct hull_vcpu *vcpu);
+
 /* shadow_sync.c, under mmu->lock; the vCPU's address space is current */
 
 /*

@@ -15,9 +15,12 @@
 #define PENDING_BS	BIT(14)
 #define PDPTE_RESERVED	(0x1e6ULL)
 
-static bool canonical(u64 address)
+/* As wide as the CPU knows addresses, whatever CR4.LA57 says. */
+static bool canonical(const struct vmx_caps *caps, u64 address)
 {
-	return (u64)((s64)(address << 16) >> 16) == address;
+	unsigned int shift = caps->cr4_fixed[1] & X86_CR4_LA57 ? 7 : 16;
+
+	return (u64)((s64)(address << shift) >> shift) == address;
 }
 
 static bool is_long(const struct vmcs_image *vmcs)
@@ -119,7 +122,7 @@ static const char *check_registers(const struct vmcs_image *vmcs, const struct v
 		return "EFER.LMA is not LME and PG";
 	if (vmcs->dr7 >> 32)
 		return "DR7 has high bits";
-	if (!canonical(vmcs->sysenter_esp) || !canonical(vmcs->sysenter_eip))
+	if (!canonical(caps, vmcs->sysenter_esp) || !canonical(caps, vmcs->sysenter_eip))
 		return "an MSR of SYSENTER is not canonical";
 	return NULL;
 }
@@ -278,14 +281,14 @@ static const char *check_usable(const struct vmcs_image *vmcs, int i)
 	return NULL;
 }
 
-static const char *check_tables(const struct vmcs_image *vmcs)
+static const char *check_tables(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
 	u32 tr = vmcs->seg[VMCS_TR].ar, ldtr = vmcs->seg[VMCS_LDTR].ar;
 	u32 type = tr & VMX_AR_TYPE_MASK;
 
 	if ((tr & VMX_AR_UNUSABLE_MASK) || (tr & (VMX_AR_S_MASK | AR_RESERVED)) ||
 	    !(tr & VMX_AR_P_MASK) || bad_limit(vmcs->seg[VMCS_TR].limit, tr) ||
-	    (vmcs->seg[VMCS_TR].selector & 4) || !canonical(vmcs->seg[VMCS_TR].base))
+	    (vmcs->seg[VMCS_TR].selector & 4) || !canonical(caps, vmcs->seg[VMCS_TR].base))
 		return "TR is not that of a task";
 	if (type != VMX_AR_TYPE_BUSY_64_TSS && (is_long(vmcs) || type != VMX_AR_TYPE_BUSY_16_TSS))
 		return "TR is not that of a busy task";
@@ -293,24 +296,26 @@ static const char *check_tables(const struct vmcs_image *vmcs)
 	    ((ldtr & (VMX_AR_S_MASK | AR_RESERVED)) || !(ldtr & VMX_AR_P_MASK) ||
 	     (ldtr & VMX_AR_TYPE_MASK) != VMX_AR_TYPE_LDT ||
 	     bad_limit(vmcs->seg[VMCS_LDTR].limit, ldtr) ||
-	     (vmcs->seg[VMCS_LDTR].selector & 4) || !canonical(vmcs->seg[VMCS_LDTR].base)))
+	     (vmcs->seg[VMCS_LDTR].selector & 4) ||
+	     !canonical(caps, vmcs->seg[VMCS_LDTR].base)))
 		return "LDTR is not that of a table";
-	if (!canonical(vmcs->gdtr_base) || !canonical(vmcs->idtr_base) ||
+	if (!canonical(caps, vmcs->gdtr_base) || !canonical(caps, vmcs->idtr_base) ||
 	    vmcs->gdtr_limit >> 16 || vmcs->idtr_limit >> 16)
 		return "GDTR or IDTR is not that of a table";
 	return NULL;
 }
 
-const char *vmx_check_guest(const struct vmcs_image *vmcs)
+const char *vmx_check_guest(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
 	const char *broken;
 	int i;
 
 	if (vmcs->rip >> 32 && (!is_long(vmcs) || !(vmcs->seg[VMCS_CS].ar & VMX_AR_L_MASK)))
 		return "RIP has high bits";
-	if (!canonical(vmcs->seg[VMCS_FS].base) || !canonical(vmcs->seg[VMCS_GS].base))
+	if (!canonical(caps, vmcs->seg[VMCS_FS].base) ||
+	    !canonical(caps, vmcs->seg[VMCS_GS].base))
 		return "the base of FS or GS is not canonical";
-	broken = check_tables(vmcs);
+	broken = check_tables(vmcs, caps);
 	if (broken)
 		return broken;
 	if (vmcs->rflags & X86_EFLAGS_VM)

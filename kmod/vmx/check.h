@@ -127,6 +127,6 @@ const char *vmx_check_state(const struct vmcs_image *vmcs, const struct vmx_caps
 			    unsigned int gpa_bits);
 
 /* The same for segments, which a guest changes without an exit. */
-const char *vmx_check_guest(const struct vmcs_image *vmcs);
+const char *vmx_check_guest(const struct vmcs_image *vmcs, const struct vmx_caps *caps);
 
 #endif

@@ -267,7 +267,7 @@ static bool check_entry(struct hull_vcpu *vcpu)
 	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, exit, broken, !vcpu->state_set);
-	broken = vmx_check_guest(&image);
+	broken = vmx_check_guest(&image, &vmx_caps);
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, exit, broken, false);
 	vcpu->state_set = false;

@@ -222,7 +222,7 @@ void vmx_dump(struct hull_vcpu *vcpu)
 		return;
 	}
 	broken = vmx_check_control(&image, &vmx_caps) ?:
-		 vmx_check_state(&image, &vmx_caps, hull_gpa_bits) ?: vmx_check_guest(&image);
+		 vmx_check_state(&image, &vmx_caps, hull_gpa_bits) ?: vmx_check_guest(&image, &vmx_caps);
 	pr_info("vCPU %u: exit %llu%s%s\n", vcpu->id, image.reason & 0xffff,
 		image.reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? ", a failed entry: " : "",
 		broken ?: "");

@@ -23,6 +23,7 @@
 #define CR4_DE		0x8ULL
 #define CR4_PAE		0x20ULL
 #define CR4_PGE		0x80ULL
+#define CR4_LA57	0x1000ULL
 
 #define CODE		0x10100
 #define DATA		0x800		/* below 64 KiB, for 16-bit addresses */

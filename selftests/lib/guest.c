@@ -17,6 +17,7 @@
 #define CR0_PG		(1ULL << 31)
 #define CR4_PAE		(1ULL << 5)
 #define CR4_OSFXSR	(1ULL << 9)
+#define CR4_LA57	(1ULL << 12)
 #define EFER_LME	(1ULL << 8)
 #define EFER_LMA	(1ULL << 10)
 
@@ -232,6 +233,39 @@ void guest_fix_hypercalls(struct guest *guest, void *code, size_t len)
 		if (!memcmp(at + i, "\x0f\x01\xd9", 3) || !memcmp(at + i, "\x0f\x01\xc1", 3))
 			at[i + 2] ^= 0xd9 ^ 0xc1;
 	}
+}
+
+bool guest_has_la57(const struct guest *guest)
+{
+	struct hull_cpuid_entry entries[HULL_MAX_CPUID];
+	__u32 count = HULL_MAX_CPUID, i;
+
+	if (hull_get_supported_cpuid(guest->dev, entries, &count))
+		return false;
+	for (i = 0; i < count; i++) {
+		if (entries[i].leaf == 7 && entries[i].subleaf == 0)
+			return entries[i].ecx >> 16 & 1;
+	}
+	return false;
+}
+
+int guest_set_la57(struct guest *guest, unsigned int id)
+{
+	__u64 *table = (__u64 *)(guest->memory + GUEST_TABLES5);
+	struct hull_vcpu_state *state = calloc(1, sizeof(*state));
+	int ret = -1;
+
+	if (!state)
+		return -1;
+	table[0] = GUEST_TABLES | PTE_PRESENT | PTE_WRITE | PTE_USER;
+	hull_memory_written(guest->vm, GUEST_TABLES5, 8);
+	if (!hull_get_state(guest->cpu[id].fd, HULL_GROUP_CONTROL, state)) {
+		state->control.cr3 = GUEST_TABLES5;
+		state->control.cr4 |= CR4_LA57;
+		ret = hull_set_state(guest->cpu[id].fd, HULL_GROUP_CONTROL, state);
+	}
+	free(state);
+	return ret;
 }
 
 int guest_start(struct guest *guest, unsigned int id, enum guest_mode mode,

@@ -10,7 +10,7 @@
  *	ASSERT_EQ(HULL_EXIT_REQUEST, guest_run(&guest, 0));
  *
  * Guest memory:
- *	0x01000	page tables: long mode sees the first 4 GiB one to one
+ *	0x01000	page tables: long mode sees the first 4 GiB one to one; 0x07000 with five levels
  *	0x08ff0	stack of vCPU 0, growing down; 0x09ff0 of vCPU 1 ...
  *	0x10000	code of vCPU 0, 0x11000 of vCPU 1 ...
  *	0x40000	yours
@@ -18,12 +18,14 @@
 #ifndef SELFTESTS_GUEST_H
 #define SELFTESTS_GUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "hull_lib.h"
 
 #define GUEST_SIZE		(2UL << 20)
 #define GUEST_TABLES		0x1000
+#define GUEST_TABLES5		0x7000
 #define GUEST_CODE_GPA(cpu)	(0x10000 + (cpu) * 0x1000)
 #define GUEST_STACK_GPA(cpu)	(0x8ff0 + (cpu) * 0x1000)
 #define GUEST_DATA_GPA		0x40000
@@ -103,6 +105,10 @@ int guest_set_mode(struct guest *guest, unsigned int id, enum guest_mode mode, _
 
 /* Bits of CR4 that only newer CPUs have: SMEP and SMAP, if the guest may set them. */
 __u64 guest_new_cr4(struct guest *guest);
+/* Does the CPU have five levels of tables, and do guests? */
+bool guest_has_la57(const struct guest *guest);
+/* After GUEST_LONG was set: one more level above its tables. Returns 0, or -1 with errno. */
+int guest_set_la57(struct guest *guest, unsigned int id);
 
 /* Also after a guest_create() that failed. */
 void guest_destroy(struct guest *guest);

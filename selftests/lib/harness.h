@@ -72,6 +72,9 @@ static inline void prepare_tests(const char *wanted)
 		return test_harness_run(argc, argv);				\
 	}
 
+/* In FIXTURE_SETUP: nothing of this variant can run here; the test's process ends. */
+#define SKIP_VARIANT(why) SKIP(longjmp(_metadata->env, 1), why)
+
 /* @call fails with @error. */
 #define EXPECT_ERRNO(error, call) do {						\
 	errno = 0;								\

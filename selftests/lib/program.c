@@ -7,21 +7,22 @@
 
 #include "program.h"
 
-#define PROGRAM(name, where, how)						\
+#define PROGRAM(name, where, ...)						\
 	asm(".pushsection .rodata\n"						\
 	    "image_" #name ": .incbin \"" PROGRAMS "/" #name ".bin\"\n"		\
 	    "image_" #name "_end:\n"						\
 	    ".popsection\n");							\
 	extern const unsigned char image_##name[], image_##name##_end[];	\
 	const struct program program_##name = {					\
-		.image = image_##name, .end = image_##name##_end, .base = where, .mode = how, \
+		.image = image_##name, .end = image_##name##_end, .base = where, __VA_ARGS__ \
 	}
 
-PROGRAM(steps32, PROGRAM_BASE32, GUEST_PROTECTED);
-PROGRAM(steps64, PROGRAM_BASE64, GUEST_LONG);
-PROGRAM(torture32, PROGRAM_BASE32, GUEST_PROTECTED);
-PROGRAM(torture_pae, PROGRAM_BASE32, GUEST_PROTECTED);
-PROGRAM(torture64, PROGRAM_BASE64, GUEST_LONG);
+PROGRAM(steps32, PROGRAM_BASE32, .mode = GUEST_PROTECTED);
+PROGRAM(steps64, PROGRAM_BASE64, .mode = GUEST_LONG);
+PROGRAM(torture32, PROGRAM_BASE32, .mode = GUEST_PROTECTED);
+PROGRAM(torture_pae, PROGRAM_BASE32, .mode = GUEST_PROTECTED);
+PROGRAM(torture64, PROGRAM_BASE64, .mode = GUEST_LONG);
+PROGRAM(torture57, PROGRAM_BASE64, .mode = GUEST_LONG, .la57 = true);
 
 #define CODE32	0x00cf9b000000ffffULL
 #define CODE64	0x00af9b000000ffffULL
@@ -50,7 +51,8 @@ int program_start(struct guest *guest, unsigned int id, const struct program *pr
 		program_load(guest, program);
 	header = (const struct program_header *)program->image;
 	if (guest_set_mode(guest, id, program->mode, id ? header->second : header->start) ||
-	    trap_install(guest, id, program->mode, 0))
+	    trap_install(guest, id, program->mode, 0) ||
+	    (program->la57 && guest_set_la57(guest, id)))
 		return -1;
 	gdt[SELECTOR_CODE32 / 8] = CODE32;
 	gdt[SELECTOR_CODE64 / 8] = CODE64;

@@ -15,16 +15,19 @@
  * @end: of it
  * @base: where in guest memory it runs
  * @mode: GUEST_PROTECTED or GUEST_LONG
+ * @la57: it begins with five levels of tables: guest_has_la57()
  */
 struct program {
 	const unsigned char *image;
 	const unsigned char *end;
 	__u64 base;
 	enum guest_mode mode;
+	bool la57;
 };
 
 extern const struct program program_steps32, program_steps64;
 extern const struct program program_torture32, program_torture_pae, program_torture64;
+extern const struct program program_torture57;
 
 /* Copies the image; a guest of PROGRAM_END bytes. Returns its header. */
 const struct program_header *program_load(struct guest *guest, const struct program *program);

@@ -87,14 +87,15 @@ void paging_init(struct paging *paging, struct guest *guest, enum paging_kind ki
 
 __u64 paging_cr4(const struct paging *paging)
 {
-	return X86_CR4_BASE | (paging->kind == PAGING_32 ? X86_CR4_PSE : X86_CR4_PAE);
+	return X86_CR4_BASE | (paging->kind == PAGING_32 ? X86_CR4_PSE : X86_CR4_PAE) |
+	       (paging->kind == PAGING_LA57 ? X86_CR4_LA57 : 0);
 }
 
 __u64 paging_efer(const struct paging *paging)
 {
 	if (paging->kind == PAGING_32)
 		return 0;
-	return X86_EFER_NXE | (paging->kind == PAGING_LONG ? X86_EFER_LONG : 0);
+	return X86_EFER_NXE | (paging->kind >= PAGING_LONG ? X86_EFER_LONG : 0);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */

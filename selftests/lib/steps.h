@@ -32,6 +32,7 @@
 #define X86_CR4_PSE	(1ULL << 4)
 #define X86_CR4_PAE	(1ULL << 5)
 #define X86_CR4_PGE	(1ULL << 7)
+#define X86_CR4_LA57	(1ULL << 12)
 #define X86_CR4_SMEP	(1ULL << 20)
 #define X86_CR4_SMAP	(1ULL << 21)
 #define X86_EFER_LONG	0x500ULL	/* LME, LMA */
@@ -39,7 +40,8 @@
 
 /* ---- page tables ---------------------------------------------------------------------------- */
 
-enum paging_kind { PAGING_32, PAGING_PAE, PAGING_LONG };
+/* The last two are long mode's, of four and five levels. */
+enum paging_kind { PAGING_32, PAGING_PAE, PAGING_LONG, PAGING_LA57 };
 
 /**
  * struct paging - page tables that the launcher builds

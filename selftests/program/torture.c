@@ -414,7 +414,7 @@ static void step(void)
 void enable_paging(void)
 {
 	if (LEVELS > 2)
-		wrmsr(0xc0000080, LEVELS == 4 ? 0xd00 : 0x800);
+		wrmsr(0xc0000080, LEVELS >= 4 ? 0xd00 : 0x800);
 	set_cr3(roots[0]);
 	set_cr4(get_cr4() | CR4_PGE | (LEVELS == 2 ? CR4_PSE : CR4_PAE));
 	set_cr0(get_cr0() | CR0_PG | CR0_WP);

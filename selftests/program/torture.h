@@ -2,7 +2,7 @@
 /*
  * The torture guest: random changes of live page tables, each followed by what the manuals ask for
  * to make it seen, and accesses whose outcome a walk in software foretells. Built for each format:
- * LEVELS is 2 (32-bit with PSE), 3 (PAE) or 4.
+ * LEVELS is 2 (32-bit with PSE), 3 (PAE), 4 or 5.
  *
  * Tables of the pool are used at any level, shared, seen as data, made roots. Only a few slots of
  * each are used, so that random addresses meet. Data pages taken for tables have no entry present:

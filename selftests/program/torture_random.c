@@ -4,6 +4,9 @@
  */
 #include "torture.h"
 
+/* Of a linear address, in long mode */
+#define UNUSED_BITS	(64 - LEVEL_SHIFT(LEVELS + 1))
+
 static uint64_t state;
 
 void random_seed(uint64_t seed)
@@ -38,9 +41,9 @@ word random_address(void)
 	if (LEVELS == 3)
 		return gva | (word)(1 + random32() % 3) << 30;
 	gva |= (word)pick_slot(FIXED_SLOTS, SLOTS) << LEVEL_SHIFT(LEVELS);
-#if LEVELS == 4
+#if LEVELS >= 4
 	/* Canonical */
-	gva = (word)((long)(gva << 16) >> 16);
+	gva = (word)((long)(gva << UNUSED_BITS) >> UNUSED_BITS);
 #endif
 	return gva;
 }
@@ -59,7 +62,7 @@ static entry_t random_frame(void)
 	case 10 ... 13:
 		return PROGRAM_DATA + n % 256 * 4096;
 	case 15:
-		if (LEVELS == 4)
+		if (LEVELS >= 4)
 			return BIT_PS;
 		/* fall through */
 	default:

@@ -104,7 +104,7 @@ struct torture {
 	uint32_t written;
 	uint64_t write_gpa;
 	uint64_t write_entry;
-	uint64_t at[4], entry[4];
+	uint64_t at[5], entry[5];
 	uint32_t settled;
 	uint32_t pad;
 	uint64_t cr0, cr3, cr4;

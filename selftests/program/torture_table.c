@@ -110,6 +110,7 @@ static void build_fixed(void)
 	for (slot = 1; slot < 4; slot++)
 		put_entry(dir + slot * sizeof(entry_t), slot << 21 | LEAF_BITS | BIT_PS);
 	put_entry(upper, dir | FIXED_BITS);
+	put_entry(upper + 0x1000, upper | FIXED_BITS);
 }
 
 static void build_root(unsigned int i)
@@ -128,8 +129,8 @@ static void build_root(unsigned int i)
 			put_entry(root + slot * sizeof(entry_t),
 				  (POOL_TABLES + (i * 3 + slot) * 4096) | BIT_P);
 		break;
-	case 4:
-		put_entry(root, (FIXED_TABLES + 0x2000) | FIXED_BITS);
+	default:
+		put_entry(root, (FIXED_TABLES + (LEVELS - 2) * 0x1000) | FIXED_BITS);
 		break;
 	}
 	roots[i] = root;
@@ -170,7 +171,7 @@ static bool is_leaf(int level, entry_t entry)
 {
 	if (level == 1)
 		return true;
-	return level <= (LEVELS == 4 ? 3 : 2) && (entry & BIT_PS);
+	return level <= (LEVELS >= 4 ? 3 : 2) && (entry & BIT_PS);
 }
 
 static entry_t reserved_bits(int level, bool leaf)
@@ -182,7 +183,7 @@ static entry_t reserved_bits(int level, bool leaf)
 #endif
 	if (leaf && level > 1)
 		bits |= LEVELS == 2 ? 1 << 21 : (1U << LEVEL_SHIFT(level)) - (1 << 13);
-	if (level == 4)
+	if (level >= 4)
 		bits |= BIT_PS;
 	return bits;
 }
