@@ -348,7 +348,8 @@ void hull_tdp_destroy(struct hull_vm *vm)
 	struct hull_table *table, *next;
 
 	spin_lock(&mmu->lock);
-	hull_tdp_zap(vm, 0, hull_mmu_gfn_end(), false);
+	/* All that tables can map: one above more than the CPU's addresses would stay. */
+	hull_tdp_zap(vm, 0, HULL_LEVEL_PAGES(mmu->levels + 1), false);
 	/* With the last vCPU went the last TLB entry. */
 	mmu->completed = mmu->changes;
 	spin_unlock(&mmu->lock);
