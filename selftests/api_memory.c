@@ -72,7 +72,7 @@ TEST_F(memory, set_refuses_impossible_regions)
 	EXPECT_BAD(EINVAL, hva, -4096ULL);
 	EXPECT_BAD(EINVAL, hva, -GUEST_SIZE);
 	EXPECT_BAD(EINVAL, hva, 0xffffffff81000000ULL);
-	EXPECT_BAD(EINVAL, hva, 0x7ffffffff000ULL);
+	EXPECT_BAD(EINVAL, hva, 0xfffffffffff000ULL);
 	EXPECT_BAD(0, gpa, (1ULL << info.gpa_bits) - GUEST_SIZE);
 	EXPECT_BAD(0, gpa, 0);
 }
