@@ -2,8 +2,9 @@
 /*
  * The same guest twice, with nested and with shadow paging: registers and memory must be the same
  * at each point where it stops, accessed and dirty bits of its tables included. The guest is the
- * torture guest (program/torture.h) with one vCPU and nobody who disturbs; nothing in it depends
- * on time. HULL_SEED=n repeats a run that printed n.
+ * torture guest (program/torture.h) with one vCPU, or with two that take turns, each changing
+ * tables that the other uses, and nobody who disturbs; nothing in it depends on time. HULL_SEED=n
+ * repeats a run that printed n.
  *
  * CPUs set accessed bits of entries above one that faults, or do not: the guest sets them itself.
  * What it saw of that before lies in the dead part of its stack, which is no part of the result.
@@ -22,21 +23,22 @@
 #define STEPS		192		/* between two of them */
 #define GROUPS		7		/* gprs to events */
 #define TABLES_SIZE	(POOL_END - FIXED_TABLES)
-#define STACK		0x8000UL	/* its page: start32.S, start64.S */
+#define STACK(cpu)	(0x8000UL + (cpu) * PAGE)	/* its page: start32.S, start64.S */
+#define CPUS		2
 #define MSR_TSC		0x10
 
 /**
  * struct digest - a stop of the guest
- * @group: of each register group
+ * @group: of each register group of each vCPU
  * @page: of each page of memory
  * @tables: what the tables were
- * @stack: what the stack was
+ * @stack: what the stacks were
  */
 struct digest {
-	__u64 group[GROUPS];
+	__u64 group[CPUS][GROUPS];
 	__u64 page[PAGES];
 	unsigned char tables[TABLES_SIZE];
-	unsigned char stack[PAGE];
+	unsigned char stack[CPUS * PAGE];
 };
 
 FIXTURE(digest) {
@@ -46,12 +48,17 @@ FIXTURE(digest) {
 
 FIXTURE_VARIANT(digest) {
 	const struct program *program;
+	int cpus;
 };
 
-FIXTURE_VARIANT_ADD(digest, legacy) { &program_torture32 };
-FIXTURE_VARIANT_ADD(digest, pae) { &program_torture_pae };
-FIXTURE_VARIANT_ADD(digest, long_mode) { &program_torture64 };
-FIXTURE_VARIANT_ADD(digest, five_levels) { &program_torture57 };
+FIXTURE_VARIANT_ADD(digest, legacy) { &program_torture32, 1 };
+FIXTURE_VARIANT_ADD(digest, pae) { &program_torture_pae, 1 };
+FIXTURE_VARIANT_ADD(digest, long_mode) { &program_torture64, 1 };
+FIXTURE_VARIANT_ADD(digest, five_levels) { &program_torture57, 1 };
+FIXTURE_VARIANT_ADD(digest, legacy_smp) { &program_torture32, 2 };
+FIXTURE_VARIANT_ADD(digest, pae_smp) { &program_torture_pae, 2 };
+FIXTURE_VARIANT_ADD(digest, long_mode_smp) { &program_torture64, 2 };
+FIXTURE_VARIANT_ADD(digest, five_levels_smp) { &program_torture57, 2 };
 
 FIXTURE_SETUP(digest)
 {
@@ -88,18 +95,18 @@ static __u64 hash(const void *from, size_t size)
 }
 
 /* Nothing is on the handlers' stack where the guest stops. */
-static int clear_dead_stack(struct guest *guest, __u64 sp)
+static int clear_dead_stack(struct guest *guest, unsigned int id, __u64 sp)
 {
-	if (sp < STACK || sp >= STACK + PAGE) {
+	if (sp < STACK(id) || sp >= STACK(id + 1)) {
 		printf("# the stack is at %#llx\n", (unsigned long long)sp);
 		return -1;
 	}
-	memset(guest->memory + STACK, 0, sp - STACK);
-	memset(guest->memory + (TRAP_STACK_GPA(0) & ~(PAGE - 1)), 0, PAGE);
+	memset(guest->memory + STACK(id), 0, sp - STACK(id));
+	memset(guest->memory + (TRAP_STACK_GPA(id) & ~(PAGE - 1)), 0, PAGE);
 	return 0;
 }
 
-static int take_registers(struct guest *guest, struct digest *digest)
+static int take_registers(struct guest *guest, unsigned int id, struct digest *digest)
 {
 	static struct hull_vcpu_state state;
 	const struct {
@@ -114,7 +121,7 @@ static int take_registers(struct guest *guest, struct digest *digest)
 	__u32 i;
 
 	memset(&state, 0, sizeof(state));
-	if (hull_get_state(guest->cpu[0].fd, (1 << GROUPS) - 1, &state))
+	if (hull_get_state(guest->cpu[id].fd, (1 << GROUPS) - 1, &state))
 		return -1;
 	/* Time goes on. */
 	for (i = 0; i < state.msrs.count; i++) {
@@ -122,8 +129,8 @@ static int take_registers(struct guest *guest, struct digest *digest)
 			state.msrs.msr[i].value = 0;
 	}
 	for (i = 0; i < GROUPS; i++)
-		digest->group[i] = hash(groups[i].at, groups[i].size);
-	return clear_dead_stack(guest, state.gprs.gpr[HULL_GPR_RSP]);
+		digest->group[id][i] = hash(groups[i].at, groups[i].size);
+	return clear_dead_stack(guest, id, state.gprs.gpr[HULL_GPR_RSP]);
 }
 
 static void take_memory(struct guest *guest, struct digest *digest)
@@ -132,7 +139,7 @@ static void take_memory(struct guest *guest, struct digest *digest)
 	size_t i;
 
 	memcpy(digest->tables, guest->memory + FIXED_TABLES, TABLES_SIZE);
-	memcpy(digest->stack, guest->memory + STACK, PAGE);
+	memcpy(digest->stack, guest->memory + STACK(0), sizeof(digest->stack));
 	/* PAE's root entries have no accessed bit, but QEMU sets it. */
 	roots = (__u64 *)(digest->tables + FIXED_ROOTS - FIXED_TABLES);
 	for (i = 0; i < ROOTS * 4; i++)
@@ -143,78 +150,89 @@ static void take_memory(struct guest *guest, struct digest *digest)
 }
 
 /* What the launcher does for the guest: an answer to a hole's read, an entry of a table. */
-static bool help(struct guest *guest, const struct program *program, __u32 report)
+static bool help(struct guest *guest, unsigned int id, const struct program *program, __u32 report)
 {
-	const struct hull_mailbox *request = &guest->cpu[0].own.current;
+	struct hull_endpoint *own = &guest->cpu[id].own;
 	struct torture *shared = (struct torture *)(guest->memory + PROGRAM_SHARED);
 	int size = program == &program_torture32 ? 4 : 8;
 
-	if (report != REPORT_WRITE) {
-		hull_answer(&guest->cpu[0].own, HOLE_VALUE(request->address));
-		return true;
+	if (report == REPORT_WRITE) {
+		if (shared->write_gpa < POOL_TABLES || shared->write_gpa >= POOL_END)
+			return false;
+		memcpy(guest->memory + shared->write_gpa, &shared->write_entry, size);
+		shared->written = 1;
+		if (hull_memory_written(guest->vm, shared->write_gpa, size))
+			return false;
 	}
-	if (shared->write_gpa < POOL_TABLES || shared->write_gpa >= POOL_END)
-		return false;
-	memcpy(guest->memory + shared->write_gpa, &shared->write_entry, size);
-	shared->written = 1;
-	if (hull_memory_written(guest->vm, shared->write_gpa, size))
-		return false;
-	hull_answer(&guest->cpu[0].own, 0);
+	hull_answer(own, report ? 0 : HOLE_VALUE(own->current.address));
 	return true;
 }
 
-/* Run to REPORT_SYNC. */
-static bool run_to_sync(struct guest *guest, const struct program *program)
+/* Run vCPU @turn, or the other after its turn, to REPORT_SYNC, which is vCPU 0's. */
+static bool run_to_sync(struct guest *guest, const struct program *program, unsigned int *turn)
 {
-	const struct hull_mailbox *request = &guest->cpu[0].own.current;
 	const struct torture *shared = (struct torture *)(guest->memory + PROGRAM_SHARED);
+	const struct hull_mailbox *request;
+	bool hole;
 	__u32 report;
 	int ret;
 
 	do {
-		ret = guest_run(guest, 0);
-		if (ret == HULL_EXIT_REQUEST && request->space == HULL_SPACE_MEMORY)
-			report = 0;
-		else
-			report = program_report(guest, 0, program, ret);
+		request = &guest->cpu[*turn].own.current;
+		ret = guest_run(guest, *turn);
+		hole = ret == HULL_EXIT_REQUEST && request->space == HULL_SPACE_MEMORY;
+		report = hole ? 0 : program_report(guest, *turn, program, ret);
 		if (report == REPORT_SYNC)
 			return true;
-		if (!report && (ret != HULL_EXIT_REQUEST || request->space != HULL_SPACE_MEMORY))
+		if (!hole && report != REPORT_WRITE && report != REPORT_TURN)
 			break;
-	} while ((!report || report == REPORT_WRITE) && help(guest, program, report));
-	printf("# step %u: report %u, failure %u at %#llx: got %#llx, wanted %#llx, at %#llx\n",
-	       shared->step, report, shared->failure, (unsigned long long)shared->address,
+		if (!help(guest, *turn, program, report))
+			break;
+		if (report == REPORT_TURN)
+			*turn ^= 1;
+	} while (1);
+	printf("# vCPU %u, step %u: report %u, failure %u at %#llx: got %#llx, wanted %#llx, at %#llx\n",
+	       *turn, shared->step, report, shared->failure, (unsigned long long)shared->address,
 	       (unsigned long long)shared->got, (unsigned long long)shared->wanted,
 	       (unsigned long long)shared->where);
 	return false;
 }
 
 /* The whole run. 0; 1: no VM with this paging; -1 after a line. */
-static int run(const struct program *program, __u32 paging, __u64 seed, struct digest *digests)
+static int run(const FIXTURE_VARIANT(digest) *what, __u32 paging, __u64 seed,
+	       struct digest *digests)
 {
+	unsigned int turn = 0;
 	struct torture *shared;
 	struct guest guest;
-	int i, ret = -1;
+	int i, id, ret = -1;
 
 	if (guest_create_paging(&guest, 0, PROGRAM_END, paging)) {
 		ret = 1;
 		goto out;
 	}
-	if (program_start(&guest, 0, program))
-		goto out;
+	for (id = 0; id < what->cpus; id++) {
+		if ((id && guest_add_cpu(&guest, id)) || program_start(&guest, id, what->program))
+			goto out;
+	}
 	shared = (struct torture *)(guest.memory + PROGRAM_SHARED);
 	shared->seed = seed;
 	shared->sync = STEPS;
-	shared->flags = TORTURE_EXACT | TORTURE_WRITES | TORTURE_CR4(guest_new_cr4(&guest));
+	shared->flags = TORTURE_EXACT | TORTURE_WRITES | TORTURE_CR4(guest_new_cr4(&guest)) |
+			(what->cpus > 1 ? TORTURE_SECOND | TORTURE_TURNS : 0);
 	for (i = 0; i < SYNCS; i++) {
-		if (!run_to_sync(&guest, program) || take_registers(&guest, &digests[i]))
+		if (!run_to_sync(&guest, what->program, &turn))
 			goto out;
+		for (id = 0; id < what->cpus; id++) {
+			if (take_registers(&guest, id, &digests[i]))
+				goto out;
+		}
 		take_memory(&guest, &digests[i]);
 		hull_answer(&guest.cpu[0].own, 0);
 	}
-	printf("# %u steps, %u reads, %u writes, %u table writes, %u fetches, %u faults, %u changes\n",
+	printf("# %u steps, %u reads, %u writes, %u table writes, %u fetches, %u faults, %u changes, %u shootdowns\n",
 	       shared->step, shared->reads, shared->writes, shared->table_writes, shared->fetches,
-	       shared->faults, shared->changes);
+	       shared->faults, shared->changes, shared->shootdowns);
 	ret = 0;
 out:
 	guest_destroy(&guest);
@@ -237,8 +255,9 @@ static void show_page(const struct digest *a, const struct digest *b, size_t pag
 {
 	size_t at = page * PAGE - FIXED_TABLES;
 
-	if (page * PAGE == STACK)
-		show_words(a->stack, b->stack, page);
+	if (page * PAGE >= STACK(0) && page * PAGE < STACK(CPUS))
+		show_words(a->stack + (page * PAGE - STACK(0)), b->stack + (page * PAGE - STACK(0)),
+			   page);
 	else if (page * PAGE >= FIXED_TABLES && page * PAGE < POOL_END)
 		show_words(a->tables + at, b->tables + at, page);
 }
@@ -253,10 +272,11 @@ static int compare(const struct digest *a, const struct digest *b)
 	size_t i;
 
 	for (sync = 0; sync < SYNCS && !different; sync++, a++, b++) {
-		for (i = 0; i < GROUPS; i++) {
-			if (a->group[i] == b->group[i])
+		for (i = 0; i < CPUS * GROUPS; i++) {
+			if (a->group[i / GROUPS][i % GROUPS] == b->group[i / GROUPS][i % GROUPS])
 				continue;
-			printf("# stop %d: %s differ\n", sync, groups[i]);
+			printf("# stop %d: %s of vCPU %zu differ\n", sync, groups[i % GROUPS],
+			       i / GROUPS);
 			different++;
 		}
 		for (i = 0; i < PAGES; i++) {
@@ -273,8 +293,8 @@ static int compare(const struct digest *a, const struct digest *b)
 /* Without this the next test says nothing. */
 TEST_F_TIMEOUT(digest, same_paging_twice, 120)
 {
-	ASSERT_EQ(0, run(variant->program, HULL_PAGING_AUTO, self->seed, self->first));
-	ASSERT_EQ(0, run(variant->program, HULL_PAGING_AUTO, self->seed, self->second));
+	ASSERT_EQ(0, run(variant, HULL_PAGING_AUTO, self->seed, self->first));
+	ASSERT_EQ(0, run(variant, HULL_PAGING_AUTO, self->seed, self->second));
 	EXPECT_EQ(0, compare(self->first, self->second));
 	/* And other numbers give another result. */
 	EXPECT_NE(self->first[0].page[POOL_TABLES / PAGE],
@@ -283,14 +303,14 @@ TEST_F_TIMEOUT(digest, same_paging_twice, 120)
 
 TEST_F_TIMEOUT(digest, nested_and_shadow_paging, 120)
 {
-	int ret = run(variant->program, HULL_PAGING_NESTED, self->seed, self->first);
+	int ret = run(variant, HULL_PAGING_NESTED, self->seed, self->first);
 
 	if (ret == 1)
 		SKIP(return, "no nested paging here");
 	ASSERT_EQ(0, ret);
 	if (runs_on("bochs/svm"))
 		SKIP(return, "VMRUN does not load CR2 here");
-	ret = run(variant->program, HULL_PAGING_SHADOW, self->seed, self->second);
+	ret = run(variant, HULL_PAGING_SHADOW, self->seed, self->second);
 	if (ret == 1)
 		SKIP(return, "no shadow paging here");
 	ASSERT_EQ(0, ret);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest that goes through all paging modes: off, 32-bit, PAE, long with four levels and with five,
- * and back, several times, each
- * with tables of its own that map the same address elsewhere. Two programs take turns, of 32 and
- * 64 bits (see program/steps.c).
+ * A guest that goes through all paging modes: off, 32-bit, PAE, long with four levels and with
+ * five, and back, several times, each with tables of its own that map the same address elsewhere.
+ * Two programs take turns, of 32 and 64 bits (see program/steps.c).
  */
 #include "harness.h"
 #include "steps.h"

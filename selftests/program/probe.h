@@ -36,9 +36,19 @@ REGPARM void probe_run(struct probe *probe, unsigned int kind, word address, wor
 void guest_main(void);
 void guest_second(void);
 
+/*
+ * Two runs may be compared here. What calls left in registers may tell of accessed bits that the
+ * CPU had the choice to set later.
+ */
 static inline void report(uint32_t what)
 {
-	asm volatile("out %0, %1" :: "a"(what), "i"(REPORT_PORT) : "memory");
+#ifdef __x86_64__
+	asm volatile("xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\t"
+		     "xor %%r11d, %%r11d\n\txor %%esi, %%esi\n\txor %%edi, %%edi"
+		     ::: "r8", "r9", "r10", "r11", "rsi", "rdi", "cc");
+#endif
+	asm volatile("xor %%ecx, %%ecx\n\txor %%edx, %%edx\n\tout %0, %1"
+		     :: "a"(what), "i"(REPORT_PORT) : "ecx", "edx", "cc", "memory");
 }
 
 #define CONTROL(n)								\

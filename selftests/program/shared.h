@@ -41,6 +41,7 @@
 #define REPORT_SYNC	2	/* a place to compare two runs */
 #define REPORT_FAILED	3
 #define REPORT_WRITE	4	/* the launcher shall write a table entry */
+#define REPORT_TURN	5	/* now the other vCPU */
 
 /* struct probe, in words */
 #define PROBE_SP	0

@@ -219,6 +219,26 @@ static void perform(const struct walk *path, word gva, unsigned int kind, word v
 		note_table_write(path->gpa, old);
 }
 
+/* By turns all is known beforehand, and left the same each time. */
+void read_anywhere(word gva)
+{
+	struct walk path;
+
+	if (has_flag(TORTURE_TURNS)) {
+		set_cr3(get_cr3());
+		set_cr4(get_cr4() ^ CR4_PGE);
+		set_cr4(get_cr4() ^ CR4_PGE);
+	}
+	walk(&path, get_cr3(), gva, ACCESS_READ);
+	probe_run(&probes[1], ACCESS_READ, gva, 0);
+	if (!has_flag(TORTURE_TURNS))
+		return;
+	if (!!probes[1].vector != path.fault)
+		fail(FAILURE_FAULT, gva, probes[1].error, path.error, path.at[path.depth - 1]);
+	if (path.fault)
+		settle_faulted(&path);
+}
+
 /*
  * An access that can do no harm: code is only fetched where it is, writes go to data and to those
  * entries of tables that may be changed. What may not be done is made a read.
@@ -428,6 +448,8 @@ void guest_main(void)
 	release_second();
 	while (!torture->stop) {
 		step();
+		if (has_flag(TORTURE_TURNS))
+			give_way();
 		torture->step++;
 		if (torture->step % 1024 == 0)
 			check_tables();

@@ -101,9 +101,13 @@ uint32_t random_slot(void);
 #define RECENT	16
 extern word recent[RECENT];
 void enable_paging(void);
+/* The second vCPU reads wherever it likes; may fault. */
+void read_anywhere(word gva);
 
 /* torture_smp.c: what the two vCPUs do with each other */
 void release_second(void);
+/* Let the other vCPU get on. */
+void give_way(void);
 void shoot_down(void);
 void check_hammer(void);
 

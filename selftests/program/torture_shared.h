@@ -30,6 +30,7 @@
 #define TORTURE_EXACT	4	/* two runs must end with the same memory, accessed bits and all */
 #define TORTURE_SMEP	8
 #define TORTURE_SMAP	16
+#define TORTURE_TURNS	32	/* one vCPU runs at a time, until it gives way (REPORT_TURN) */
 #define TORTURE_CR4(bits)	((bits) >> 17 & (TORTURE_SMEP | TORTURE_SMAP))
 
 /* What reading a hole gives; the launcher answers so, 32 bits of it. */

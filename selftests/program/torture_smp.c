@@ -34,6 +34,14 @@ void release_second(void)
 	ready = 1;
 }
 
+void give_way(void)
+{
+	if (has_flag(TORTURE_TURNS))
+		report(REPORT_TURN);
+	else
+		asm volatile("pause");
+}
+
 void shoot_down(void)
 {
 	uint32_t page = random32() % HAMMERS, i;
@@ -46,7 +54,7 @@ void shoot_down(void)
 	*entry = random32() % 2 ? 0 : gpa | BIT_P | BIT_A;
 	request++;
 	while (acknowledged != request)
-		asm volatile("pause");
+		give_way();
 	/* Other pages of the window may lead to the same frame: only this one's writes count. */
 	for (i = 0; i < HAMMERS; i++) {
 		if (i != page && (((volatile entry_t *)FIXED_TABLES)[(HAMMER_GVA >> 12) + i] &
@@ -65,7 +73,7 @@ void shoot_down(void)
 	*entry = 0;
 	request++;
 	while (acknowledged != request)
-		asm volatile("pause");
+		give_way();
 	*entry = (HAMMER_FRAMES + random32() % HAMMERS * 4096) | BIT_P | BIT_W | BIT_A | BIT_D;
 	torture->shootdowns++;
 }
@@ -79,7 +87,7 @@ void check_hammer(void)
 		return;
 	finished = 1;
 	while (!done)
-		asm volatile("pause");
+		give_way();
 	for (i = 0; i < HAMMERS; i++)
 		sum += *frame(i);
 	torture->hammered = hammered;
@@ -125,7 +133,7 @@ static void set_bits(void)
 void guest_second(void)
 {
 	while (!ready)
-		asm volatile("pause");
+		give_way();
 	enable_paging();
 	while (!finished) {
 		if (request != acknowledged) {
@@ -138,8 +146,9 @@ void guest_second(void)
 			hammered++;
 		set_bits();
 		if (random_second() % 4 == 0)
-			probe_run(&probes[1], ACCESS_READ,
-				  ((volatile word *)recent)[random_second() % RECENT], 0);
+			read_anywhere(((volatile word *)recent)[random_second() % RECENT]);
+		if (has_flag(TORTURE_TURNS))
+			give_way();
 	}
 	done = 1;
 	for (;;)
