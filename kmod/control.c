@@ -30,7 +30,7 @@ void hull_control_changed(struct hull_vcpu *vcpu, bool mode, bool flush)
 	if (flush)
 		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	if (hull_is_shadow(vcpu) && (mode || flush))
-		hull_shadow_load_root(vcpu);
+		hull_shadow_reload(vcpu);
 }
 
 /* An entry of PAE's root: two kinds of reserved bits, and those beyond the address width. */
@@ -74,6 +74,8 @@ int hull_set_cr0(struct hull_vcpu *vcpu, u64 value)
 		return -EINVAL;
 	value = (value & HULL_CR0_DEFINED) | X86_CR0_ET;
 	changed = value ^ control->cr0;
+	if ((control->cr4 & X86_CR4_PCIDE) && !(value & X86_CR0_PG))
+		return -EINVAL;
 	if ((changed & X86_CR0_PG) && (control->efer & EFER_LME)) {
 		struct hull_segments segments;
 
@@ -98,12 +100,7 @@ int hull_set_cr0(struct hull_vcpu *vcpu, u64 value)
 
 int hull_set_cr3(struct hull_vcpu *vcpu, u64 value)
 {
-	if (value >> hull_gpa_bits ||
-	    !hull_valid_root(vcpu, vcpu->control.cr0, value, vcpu->control.cr4, false))
-		return -EINVAL;
-	vcpu->control.cr3 = value;
-	hull_shadow_load_root(vcpu);
-	return 0;
+	return hull_load_cr3(vcpu, value, false) ? 0 : -EINVAL;
 }
 
 int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
@@ -114,6 +111,9 @@ int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
 	if (value & ~hull_cpuid_cr4_mask(vcpu))
 		return -EINVAL;
 	if ((control->efer & EFER_LMA) && (!(value & X86_CR4_PAE) || (changed & X86_CR4_LA57)))
+		return -EINVAL;
+	if ((changed & value & X86_CR4_PCIDE) &&
+	    (!(control->efer & EFER_LMA) || (control->cr3 & HULL_CR3_PCID)))
 		return -EINVAL;
 	if ((changed & (HULL_CR4_MODE | X86_CR4_PGE)) &&
 	    !hull_valid_root(vcpu, control->cr0, control->cr3, value, false))

@@ -36,7 +36,7 @@ static const struct feature_word words[] = {
 	{ 1, 0, ECX,
 	  F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(XMM4_1) | F(XMM4_2) |
 	  F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND),
-	  F(X2APIC) | F(TSC_DEADLINE_TIMER) | F(HYPERVISOR) },
+	  F(PCID) | F(X2APIC) | F(TSC_DEADLINE_TIMER) | F(HYPERVISOR) },
 	{ 1, 0, EDX,
 	  F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(SEP) | F(PGE) |
 	  F(CMOV) | F(PAT) | F(PSE36) | F(CLFLUSH) | F(MMX) | F(FXSR) | F(XMM) | F(XMM2),
@@ -130,6 +130,8 @@ static void __init add_basic(void)
 	entry->eax = min(entry->eax, 0xdU);
 	entry = add_host(1, 0, 0);
 	entry->ebx &= 0xff00;		/* CLFLUSH size; ids are the launcher's */
+	if (!hull_has_shadow)
+		entry->ecx &= ~F(PCID);
 	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
 		add_host(2, 0, 0);
 	if (boot_cpu_data.cpuid_level >= 7) {
@@ -232,8 +234,11 @@ static inline const struct hull_cpuid_entry *find_entry(const struct hull_cpuid_
 	return NULL;
 }
 
-/* Feature words keep only what hull offers. */
-static void mask_features(struct hull_cpuid_table *table)
+/*
+ * Feature words keep only what hull offers. With shadow paging the CPU knows nothing of PCIDs, so
+ * its own do not matter; with nested paging it would be the CPU that keeps them apart.
+ */
+static void mask_features(struct hull_cpuid_table *table, bool shadow)
 {
 	size_t i;
 	u32 n;
@@ -248,6 +253,8 @@ static void mask_features(struct hull_cpuid_table *table)
 			*reg_of(entry, words[i].reg) &=
 				limit ? *reg_of((struct hull_cpuid_entry *)limit, words[i].reg) : 0;
 		}
+		if (entry->leaf == 1 && !shadow)
+			entry->ecx &= ~F(PCID);
 		if (entry->leaf == 0xd && entry->subleaf == 0) {
 			entry->eax &= hull_guest_xcr0;
 			entry->edx &= hull_guest_xcr0 >> 32;
@@ -280,6 +287,7 @@ static void derive_masks(struct hull_cpuid_table *table)
 			  (f1d & F(PSE) ? X86_CR4_PSE : 0) |
 			  (f1d & F(PAE) ? X86_CR4_PAE : 0) |
 			  (f1d & F(PGE) ? X86_CR4_PGE : 0) |
+			  (f1c & F(PCID) ? X86_CR4_PCIDE : 0) |
 			  (f1c & F(XSAVE) ? X86_CR4_OSXSAVE : 0) |
 			  (f7b & F(FSGSBASE) ? X86_CR4_FSGSBASE : 0) |
 			  (f7b & F(SMEP) ? X86_CR4_SMEP : 0) |
@@ -304,9 +312,9 @@ static void index_table(struct hull_cpuid_table *table)
 	}
 }
 
-static void finish_table(struct hull_cpuid_table *table)
+static void finish_table(struct hull_cpuid_table *table, bool shadow)
 {
-	mask_features(table);
+	mask_features(table, shadow);
 	index_table(table);
 	derive_masks(table);
 }
@@ -320,7 +328,7 @@ int hull_cpuid_create(struct hull_vcpu *vcpu)
 		return -ENOMEM;
 	memcpy(table->entry, supported, sizeof(supported));
 	table->count = supported_count;
-	finish_table(table);
+	finish_table(table, hull_is_shadow(vcpu));
 	vcpu->cpuid = table;
 	return 0;
 }
@@ -355,7 +363,7 @@ int hull_cpuid_set(struct hull_vcpu *vcpu, const struct hull_cpuid *args)
 		if ((table->entry[n].flags & ~HULL_CPUID_SUBLEAF) || table->entry[n].reserved)
 			goto out;
 	}
-	finish_table(table);
+	finish_table(table, hull_is_shadow(vcpu));
 	if ((vcpu->control.efer & ~table->efer_mask) || (vcpu->control.cr4 & ~table->cr4_mask) ||
 	    (vcpu->control.xcr0 & ~table->xcr0))
 		goto out;

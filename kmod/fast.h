@@ -156,7 +156,7 @@ static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value,
 		return false;
 	vcpu->control.cr0 ^= *changed;
 	if (shadow && (*changed & X86_CR0_WP))
-		hull_shadow_load_root(vcpu);
+		hull_shadow_reload(vcpu);
 	return true;
 }
 
@@ -172,7 +172,7 @@ static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value,
 	vcpu->control.cr4 = value;
 	if (*changed & (HULL_CR4_MODE | X86_CR4_PGE)) {
 		if (shadow)
-			hull_shadow_load_root(vcpu);
+			hull_shadow_reload(vcpu);
 		else
 			hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	}
@@ -182,14 +182,7 @@ static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value,
 /* Shadow paging; with nested paging the CPU loads CR3 itself. */
 static __always_inline bool hull_fast_set_cr3(struct hull_vcpu *vcpu, u64 value)
 {
-	const struct hull_control *control = &vcpu->control;
-
-	if (value >> hull_gpa_bits ||
-	    !hull_valid_root(vcpu, control->cr0, value, control->cr4, true))
-		return false;
-	vcpu->control.cr3 = value;
-	hull_shadow_load_root(vcpu);
-	return true;
+	return hull_load_cr3(vcpu, value, true);
 }
 
 static __always_inline bool hull_fast_set_cr8(struct hull_vcpu *vcpu, u64 value)

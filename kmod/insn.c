@@ -208,7 +208,7 @@ static bool fetch_fast(struct hull_vcpu *vcpu, u64 linear, u8 *bytes, unsigned i
 		return false;
 	preempt_disable();
 	pagefault_disable();
-	hva = hull_fast_translate(vcpu, vcpu->control.cr3, linear);
+	hva = hull_fast_translate(vcpu, vcpu->control.cr3 & FAST_PTE_ADDRESS, linear);
 	if (hva)
 		done = !__copy_from_user_inatomic(bytes, (const void __user *)hva, len);
 	pagefault_enable();

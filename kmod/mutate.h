@@ -70,6 +70,13 @@
 #define hull_mutate_wrong_role	0
 #endif
 
+/* A PCID that is loaded without a flush may see whatever was entered for others. */
+#ifdef HULL_MUTATE_STALE_PCID
+#define hull_mutate_stale_pcid	1
+#else
+#define hull_mutate_stale_pcid	0
+#endif
+
 /* Other vCPUs are not asked to flush when a guest table is write-protected. */
 #ifdef HULL_MUTATE_NO_REMOTE_FLUSH
 #define hull_mutate_no_remote_flush	1

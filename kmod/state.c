@@ -135,6 +135,8 @@ static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 		return -EINVAL;
 	if (!!(from->efer & EFER_LMA) != long_mode || (long_mode && !(from->cr4 & X86_CR4_PAE)))
 		return -EINVAL;
+	if (!long_mode && (from->cr4 & X86_CR4_PCIDE))
+		return -EINVAL;
 	if (from->cr3 >> hull_gpa_bits || from->cr8 > 15)
 		return -EINVAL;
 	if (hull_set_xcr0(vcpu, from->xcr0))

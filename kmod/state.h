@@ -10,6 +10,7 @@
 
 #include "types.h"
 #include "hull.h"
+#include "mmu/mmu.h"
 #include "vcpu.h"
 
 #define HULL_DR7_FIXED	0x400	/* the bit of DR7 that is always set */
@@ -34,6 +35,10 @@ void hull_vcpu_reset(struct hull_vcpu *vcpu, bool init);
 /* Where a SIPI with this vector starts. */
 void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector);
 
+/* CR3 with CR4.PCIDE: which translations; and not to be loaded: those cached remain good. */
+#define HULL_CR3_PCID	GENMASK_ULL(11, 0)
+#define HULL_CR3_KEEP	BIT_ULL(63)
+
 /* Bits of CR0 that exist; a combination that MOV would take. */
 #define HULL_CR0_DEFINED	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 				 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
@@ -52,6 +57,24 @@ static inline bool hull_valid_root(struct hull_vcpu *vcpu, u64 cr0, u64 cr3, u64
 	if (!(cr0 & X86_CR0_PG) || !(cr4 & X86_CR4_PAE) || (vcpu->control.efer & EFER_LMA))
 		return true;
 	return hull_valid_pae_root(vcpu, cr3, atomic);
+}
+
+/* MOV to CR3 under shadow paging; with nested paging the CPU does it. False: it is refused. */
+static __always_inline bool hull_load_cr3(struct hull_vcpu *vcpu, u64 value, bool atomic)
+{
+	struct hull_control *control = &vcpu->control;
+	bool has_pcid = control->cr4 & X86_CR4_PCIDE;
+	u64 cr3 = has_pcid ? value & ~HULL_CR3_KEEP : value;
+
+	if (cr3 >> hull_gpa_bits || !hull_valid_root(vcpu, control->cr0, cr3, control->cr4, atomic))
+		return false;
+	if (has_pcid) {
+		hull_shadow_load_pcid(vcpu, cr3, value & HULL_CR3_KEEP);
+		return true;
+	}
+	control->cr3 = cr3;
+	hull_shadow_load_root(vcpu);
+	return true;
 }
 
 /*

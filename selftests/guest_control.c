@@ -122,7 +122,7 @@ TEST_F(control, cr3_reads_back)
 	EXPECT_EQ(value, GPR(RCX));
 	if (variant->mode != GUEST_LONG || !self->test.shadow)
 		return;
-	/* Beyond the width of an address; the highest bit too, for there is no PCID. */
+	/* Beyond the width of an address; the highest bit too, for PCIDs are off. */
 	GPR(RAX) = value | 1ULL << 52;
 	EXPECT_EQ(GP, TRY("\x0f\x22\xd8"));
 	GPR(RAX) = value | 1ULL << 63;
@@ -154,8 +154,9 @@ TEST_F(control, cr4_reads_back)
 
 TEST_F(control, cr4_has_what_cpuid_says)
 {
-	static const __u64 refused[] = { CR4_LA57, 1ULL << 13, 1ULL << 17, 1ULL << 22,
-					 1ULL << 24, 1ULL << 31 };
+	/* Of PCIDE: guest_pcid.c */
+	static const __u64 refused[] = { CR4_LA57, 1ULL << 13, 1ULL << 22, 1ULL << 24,
+					 1ULL << 31 };
 	__u64 value = self->test.control.cr4;
 	size_t i;
 

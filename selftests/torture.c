@@ -301,6 +301,14 @@ static void ignore(int sig)
 {
 }
 
+static bool has_pcids(data *self)
+{
+	struct hull_info info;
+
+	return self->program == &program_torture64 && !hull_get_info(self->guest.dev, &info) &&
+	       info.paging == HULL_PAGING_SHADOW;
+}
+
 FIXTURE_SETUP(torture)
 {
 	const struct sigaction action = { .sa_handler = ignore };
@@ -327,7 +335,8 @@ FIXTURE_SETUP(torture)
 	self->shared->seed = seed;
 	self->shared->sync = 256;
 	self->shared->flags = TORTURE_WRITES | TORTURE_CR4(guest_new_cr4(&self->guest)) |
-			      (variant->cpus == 2 ? TORTURE_SECOND : 0);
+			      (variant->cpus == 2 ? TORTURE_SECOND : 0) |
+			      (has_pcids(self) ? TORTURE_PCID : 0);
 	sigaction(SIGUSR1, &action, NULL);
 	printf("# HULL_SEED=%u, %u s\n", seed, seconds());
 }

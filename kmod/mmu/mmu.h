@@ -33,6 +33,7 @@ struct hull_shadow;
  * @cap: reclaim beyond so many
  * @visits: walks along the marks
  * @synced: guest tables that are write-protected, counted by 2 MiB of guest memory (hashed)
+ * @fills: times that something became visible to PCIDs that may not have seen it: shadow_sync.c
  * @shrinker: gives pages back when the host is short of memory
  */
 struct hull_shadow_pool {
@@ -43,6 +44,7 @@ struct hull_shadow_pool {
 	unsigned long cap;
 	u64 visits;
 	u32 *synced;
+	u64 fills;
 	struct hull_shrinker shrinker;
 };
 
@@ -89,6 +91,20 @@ struct hull_mmu {
 #define HULL_SHADOW_CACHE	5
 /* Shadow pages a vCPU's root can consist of: the four of PAE's root, or one. */
 #define HULL_SHADOW_ROOTS	4
+/* PCIDs that a vCPU remembers: Linux uses 1 to 6, and with bit 11 set for its user space. */
+#define HULL_RECENT_ROOTS	16
+
+/**
+ * struct hull_recent_root - a PCID that a vCPU has left: shadow_sync.c
+ * @cr3: root and PCID
+ * @fills: hull_shadow_pool.fills then
+ * @invalidations: hull_mmu_vcpu.invalidations then
+ */
+struct hull_recent_root {
+	u64 cr3;
+	u64 fills;
+	u64 invalidations;
+};
 
 /**
  * struct hull_mmu_vcpu - per vCPU part; owner: the vCPU thread
@@ -103,6 +119,8 @@ struct hull_mmu {
  * @pae: PAE's root table, below 4 GiB: four entries that point to @roots
  * @shadows: shadow pages allocated ahead of taking the lock
  * @nr_shadows: valid entries of @shadows
+ * @recent: roots that were left while CR4.PCIDE was set, by PCID
+ * @invalidations: how often the guest has invalidated translations of other PCIDs than its own
  * @walk: through the guest's tables, for the last shadow fault
  * @walked: the window has made it, for the exit that is being handled outside
  * @fault_rip: RIP of the last shadow fault ...
@@ -120,6 +138,8 @@ struct hull_mmu_vcpu {
 	u64 *pae;
 	struct hull_shadow *shadows[HULL_SHADOW_CACHE];
 	int nr_shadows;
+	struct hull_recent_root recent[HULL_RECENT_ROOTS];
+	u64 invalidations;
 	struct hull_walk walk;
 	bool walked;
 	u64 fault_rip;
@@ -194,11 +214,16 @@ int hull_shadow_prepare(struct hull_vcpu *vcpu);
  * HULL_REQ_FLUSH where the hardware's TLB must forget, and HULL_REQ_ROOT when the window must be
  * left; vcpu->mmu.root may change.
  *
- * hull_shadow_load_root - vcpu->control selects another root or paging mode, or everything is to be
- *                         translated anew
+ * hull_shadow_load_root - vcpu->control selects another root, and PCIDs are off
+ * hull_shadow_load_pcid - @cr3, which is valid, is to be loaded with CR4.PCIDE set; @keep: what was
+ *                         cached for its PCID may be used
+ * hull_shadow_reload - vcpu->control selects another paging mode, or everything is to be translated
+ *                      anew, for all PCIDs
  * hull_shadow_invlpg - @gva is to be translated anew
  */
 void hull_shadow_load_root(struct hull_vcpu *vcpu);
+void hull_shadow_load_pcid(struct hull_vcpu *vcpu, u64 cr3, bool keep);
+void hull_shadow_reload(struct hull_vcpu *vcpu);
 void hull_shadow_invlpg(struct hull_vcpu *vcpu, gva_t gva);
 
 /*

@@ -227,7 +227,14 @@ static bool settle_alone(struct hull_vm *vm)
 /* Bring what the root reaches up to date. False: pages are to settle. */
 static bool sync_root(struct hull_vcpu *vcpu)
 {
-	return !hull_shadow_sync(vcpu) || settle_alone(vcpu->vm);
+	return !hull_shadow_sync(vcpu, 0) || settle_alone(vcpu->vm);
+}
+
+static void request_flush(struct hull_vcpu *vcpu, bool ready)
+{
+	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
+	if (!ready)
+		hull_vcpu_set_request(vcpu, HULL_REQ_ROOT);
 }
 
 void hull_shadow_load_root(struct hull_vcpu *vcpu)
@@ -238,9 +245,44 @@ void hull_shadow_load_root(struct hull_vcpu *vcpu)
 	spin_lock(&mmu->lock);
 	ready = select_root(vcpu) && sync_root(vcpu);
 	spin_unlock(&mmu->lock);
-	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
-	if (!ready)
-		hull_vcpu_set_request(vcpu, HULL_REQ_ROOT);
+	request_flush(vcpu, ready);
+}
+
+static struct hull_recent_root *recent_root(struct hull_vcpu *vcpu, u64 cr3)
+{
+	return &vcpu->mmu.recent[(cr3 & 7) | (cr3 & BIT(11)) >> 8];
+}
+
+/* As sync_root(), for what the PCID cannot have seen: it was left so, and not flushed. */
+static bool sync_recent(struct hull_vcpu *vcpu, const struct hull_recent_root *recent)
+{
+	if (vcpu->vm->mmu.pool.fills == recent->fills || hull_mutate_stale_pcid)
+		return true;
+	return !hull_shadow_sync(vcpu, recent->fills) || settle_alone(vcpu->vm);
+}
+
+void hull_shadow_load_pcid(struct hull_vcpu *vcpu, u64 cr3, bool keep)
+{
+	struct hull_mmu *mmu = &vcpu->vm->mmu;
+	struct hull_recent_root *left = recent_root(vcpu, vcpu->control.cr3);
+	const struct hull_recent_root *recent = recent_root(vcpu, cr3);
+	bool ready;
+
+	spin_lock(&mmu->lock);
+	left->cr3 = vcpu->control.cr3;
+	left->fills = mmu->pool.fills;
+	left->invalidations = vcpu->mmu.invalidations;
+	vcpu->control.cr3 = cr3;
+	keep = keep && recent->cr3 == cr3 && recent->invalidations == vcpu->mmu.invalidations;
+	ready = select_root(vcpu) && (keep ? sync_recent(vcpu, recent) : sync_root(vcpu));
+	spin_unlock(&mmu->lock);
+	request_flush(vcpu, ready);
+}
+
+void hull_shadow_reload(struct hull_vcpu *vcpu)
+{
+	vcpu->mmu.invalidations++;
+	hull_shadow_load_root(vcpu);
 }
 
 static int fill(struct hull_vcpu *vcpu)
@@ -406,6 +448,7 @@ static struct hull_shadow *descend(struct fault *fault, struct hull_shadow *page
 	child = get_shadow(fault->vcpu, gfn, role);
 	hull_shadow_drop(page, i);
 	hull_shadow_link(page, i, child);
+	hull_shadow_set_filled(&fault->vcpu->vm->mmu, page);
 	return child;
 }
 
@@ -437,6 +480,7 @@ static bool enter(struct fault *fault)
 	hull_shadow_set_leaf(page, i, spte, fault->tdp);
 	if (page->role.level == 1 && !hull_shadow_is_direct(page))
 		hull_shadow_populate_near(vm, page, i);
+	hull_shadow_set_filled(&vm->mmu, page);
 	return true;
 }
 
@@ -599,10 +643,10 @@ void hull_shadow_invlpg(struct hull_vcpu *vcpu, gva_t gva)
 	struct hull_mmu *mmu = &vcpu->vm->mmu;
 	bool ready;
 
+	/* Perhaps of a global page, which is of all PCIDs. */
+	vcpu->mmu.invalidations++;
 	spin_lock(&mmu->lock);
 	ready = !hull_shadow_sync_address(vcpu, gva) || settle_alone(vcpu->vm);
 	spin_unlock(&mmu->lock);
-	hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
-	if (!ready)
-		hull_vcpu_set_request(vcpu, HULL_REQ_ROOT);
+	request_flush(vcpu, ready);
 }

@@ -92,6 +92,7 @@ union hull_role {
  * @role: see there
  * @state: enum hull_shadow_state
  * @quiet: looks at the table in a row that found it unchanged
+ * @filled: pool.fills when it last came to say, or to be linked with, something new for some PCID
  * @settles_at: SETTLING: value of hull_mmu.changes that must have been flushed
  * @entered: which entries are present
  * @marked: which of them lead to a page out of sync, or did: all those that do, at all levels above
@@ -111,6 +112,7 @@ struct hull_shadow {
 	union hull_role role;
 	u8 state;
 	u8 quiet;
+	u64 filled;
 	u64 settles_at;
 	unsigned long entered[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
 	unsigned long marked[BITS_TO_LONGS(HULL_TABLE_ENTRIES)];
@@ -184,6 +186,12 @@ static inline unsigned int hull_shadow_entry_shift(const struct hull_shadow *pag
 static inline struct hlist_node *hull_shadow_node(const struct hull_shadow *page, unsigned int i)
 {
 	return (struct hlist_node *)page->table.side + i;
+}
+
+/* It may show a PCID what that has not seen: why, says shadow_sync.c. Under mmu->lock. */
+static inline void hull_shadow_set_filled(struct hull_mmu *mmu, struct hull_shadow *page)
+{
+	page->filled = ++mmu->pool.fills;
 }
 
 /* Entry @i is about to be present. A table that is still being filled is not quiet. */
@@ -269,12 +277,13 @@ bool hull_shadow_is_current(struct hull_vm *vm, const struct hull_shadow *page);
 bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned int i, u64 entry);
 /*
  * Invalidations: refresh pages that are out of sync; for INVLPG the entry of @gva and all tables
- * above the last level, else all that the vCPU's root reaches. True: some have not changed for a
+ * above the last level, else all that the vCPU's root reaches and that was filled after pool.fills
+ * was @since. True: some have not changed for a
  * while, and should settle: hull_shadow_settle(), a flush of all vCPUs (of this one before it
  * enters, when it is @alone), hull_shadow_settled().
  */
 bool hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva);
-bool hull_shadow_sync(struct hull_vcpu *vcpu);
+bool hull_shadow_sync(struct hull_vcpu *vcpu, u64 since);
 void hull_shadow_settle(struct hull_vm *vm);
 void hull_shadow_settled(struct hull_vm *vm, bool alone);
 

@@ -328,6 +328,7 @@ void hull_shadow_set_state(struct hull_vm *vm, struct hull_shadow *page,
 		mark_above(page);
 	page->state = state;
 	page->quiet = 0;
+	hull_shadow_set_filled(&vm->mmu, page);
 	if (state != HULL_SHADOW_SETTLING)
 		list_del_init(&page->settling);
 }

@@ -9,6 +9,24 @@
  * for the others. A page that was quiet for some looks settles: its table is write-protected in all
  * shadows, then all vCPUs flush, then one last look proves it in sync.
  *
+ * PCIDs: a CPU may keep what it has cached for one while others are there, and a load of CR3 that
+ * does not flush needs no look at what the PCID has seen before. But pages are shared by PCIDs and
+ * vCPUs: an entry that was made while this PCID was not there, and is stale by now, it cannot have
+ * cached. So pool.fills counts whatever may let a PCID see something that it has not seen: an entry
+ * made (from the guest's table as it was then), a page linked with all below (which may have been
+ * filled long before), a page that ceases to be in sync (which may have been linked without having
+ * been looked at, for it agreed). Each page notes the count in @filled; a vCPU that leaves a PCID
+ * notes the count and the root in a place that the PCID's number selects. When it comes back
+ * without a flush to the same root, pages filled since then are looked at, no others: what those
+ * say is what this PCID was shown when it left, and was allowed to be shown then. Entries that went
+ * meanwhile are no loss. If the place holds something else (another root, another PCID), all is
+ * looked at; a load that flushes always does that, and what it flushed cannot come back, for the
+ * place is written anew before the PCID is loaded again. What invalidates translations of all
+ * PCIDs, or selects other shadow pages for the same root, outdates all places: INVLPG (of a global
+ * page), CR0, CR4, EFER, the launcher.
+ *
+ * A page that is not looked at does not settle meanwhile: then looking at it costs nothing either.
+ *
  * Locks: mmu->lock. Guest memory is read without taking page faults; what cannot be read is
  * forgotten, which is always allowed.
  */
@@ -221,6 +239,7 @@ void hull_shadow_populate(struct hull_vm *vm, struct hull_shadow *page)
 	for (i = 0; address && i < guest_entries(page); i += AHEAD)
 		populate(vm, page, address, i);
 	pagefault_enable();
+	hull_shadow_set_filled(&vm->mmu, page);
 }
 
 void hull_shadow_populate_near(struct hull_vm *vm, struct hull_shadow *page, unsigned int i)
@@ -247,6 +266,7 @@ static void note_entry(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 		return;
 	drop_guest_entry(page, i);
 	enter_ahead(vm, page, i, now);
+	hull_shadow_set_filled(&vm->mmu, page);
 }
 
 bool hull_shadow_refresh(struct hull_vm *vm, struct hull_shadow *page)
@@ -357,12 +377,14 @@ enum visit_kind {
  * @vm: of the pages
  * @kind: enum visit_kind
  * @number: pages that were visited bear it: a guest's tables may have 2^27 ways to the same page
+ * @since: pages that were filled last when pool.fills was not more are not looked at
  * @settle: pages were quiet for long enough
  */
 struct visit {
 	struct hull_vm *vm;
 	enum visit_kind kind;
 	u64 number;
+	u64 since;
 	bool settle;
 };
 
@@ -378,10 +400,12 @@ static bool visit_page(struct visit *visit, struct hull_shadow *page)
 		return hull_shadow_leads_on(page);
 	page->visited = visit->number;
 	if (hull_shadow_is_unsync(page)) {
-		if (visit->kind == VISIT_REFRESH)
+		if (visit->kind == VISIT_REFRESH) {
 			hull_shadow_refresh(visit->vm, page);
-		else
+			hull_shadow_set_filled(&visit->vm->mmu, page);
+		} else if (page->filled > visit->since) {
 			visit->settle |= look(visit->vm, page);
+		}
 	}
 	if (!page->nr_marked || (page->role.level == 2 && visit->kind == VISIT_LOOK_ABOVE))
 		return hull_shadow_leads_on(page);
@@ -402,10 +426,10 @@ void hull_shadow_refresh_below(struct hull_vm *vm, struct hull_shadow *top)
 }
 
 /* True: pages are to settle. */
-static bool visit_roots(struct hull_vcpu *vcpu, enum visit_kind kind)
+static bool visit_roots(struct hull_vcpu *vcpu, enum visit_kind kind, u64 since)
 {
 	struct visit visit = {
-		.vm = vcpu->vm, .kind = kind, .number = ++vcpu->vm->mmu.pool.visits,
+		.vm = vcpu->vm, .kind = kind, .since = since, .number = ++vcpu->vm->mmu.pool.visits,
 	};
 	unsigned int i;
 
@@ -416,9 +440,9 @@ static bool visit_roots(struct hull_vcpu *vcpu, enum visit_kind kind)
 	return visit.settle;
 }
 
-bool hull_shadow_sync(struct hull_vcpu *vcpu)
+bool hull_shadow_sync(struct hull_vcpu *vcpu, u64 since)
 {
-	return visit_roots(vcpu, VISIT_LOOK);
+	return visit_roots(vcpu, VISIT_LOOK, since);
 }
 
 void hull_shadow_settle(struct hull_vm *vm)
@@ -475,7 +499,7 @@ bool hull_shadow_sync_address(struct hull_vcpu *vcpu, gva_t gva)
 	u64 now;
 
 	/* Tables above may be cached by the CPU for any address: INVLPG forgets them all. */
-	settle = visit_roots(vcpu, VISIT_LOOK_ABOVE);
+	settle = visit_roots(vcpu, VISIT_LOOK_ABOVE, 0);
 	page = hull_shadow_last(vcpu, gva, &i);
 	if (!page || page->role.level > 1 || hull_shadow_is_direct(page) ||
 	    page->state == HULL_SHADOW_SYNCED)

@@ -30,10 +30,13 @@ enum { LEAVE = 1, AGAIN = 0 };
 
 /* ---- stepping over instructions ------------------------------------------------------------- */
 
-/* The hardware's CR3 is the guest's own with nested paging only. */
-static __always_inline u64 guest_cr3(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow)
+/*
+ * The root of the guest's tables in long mode. The hardware's CR3 is the guest's own with nested
+ * paging only. Without the PCID, which changes and would hide the ways to code that are known.
+ */
+static __always_inline u64 guest_root(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow)
 {
-	return shadow ? vcpu->control.cr3 : vmcb->save.cr3;
+	return shadow ? vcpu->control.cr3 & PAGE_MASK : vmcb->save.cr3;
 }
 
 static __always_inline bool is_64bit(const struct vmcb_save_area *save)
@@ -56,10 +59,10 @@ static __always_inline bool read_code(struct hull_vcpu *vcpu, const struct vmcb 
 				      unsigned int len, u32 *code)
 {
 	const struct vmcb_save_area *save = &vmcb->save;
-	u64 cr3 = guest_cr3(vcpu, vmcb, shadow);
 
-	return is_64bit(save) ? hull_fast_code(vcpu, cr3, save->rip, len, code) :
-				legacy_code(vcpu, save, cr3, code);
+	if (is_64bit(save))
+		return hull_fast_code(vcpu, guest_root(vcpu, vmcb, shadow), save->rip, len, code);
+	return legacy_code(vcpu, save, shadow ? vcpu->control.cr3 : save->cr3, code);
 }
 
 /*
@@ -389,7 +392,7 @@ static __always_inline int device_access(struct hull_vcpu *vcpu, struct svm_vcpu
 		return LEAVE;
 	gpr[HULL_GPR_RAX] = save->rax;
 	gpr[HULL_GPR_RSP] = save->rsp;
-	if (!hull_fast_move(vcpu, guest_cr3(vcpu, vmcb, shadow), save->rip, exit))
+	if (!hull_fast_move(vcpu, guest_root(vcpu, vmcb, shadow), save->rip, exit))
 		return LEAVE;
 	save->rax = gpr[HULL_GPR_RAX];
 	save->rsp = gpr[HULL_GPR_RSP];

@@ -7,6 +7,7 @@
 
 #include "guest.h"
 #include "harness.h"
+#include "steps.h"
 #include "trap.h"
 
 #define CR0_PE		0x1ULL
@@ -30,10 +31,6 @@
 #define DEVICE		0x20000000ULL
 #define MEMORY_SIZE	(4UL << 20)
 #define NOWHERE		0x100001000ULL	/* not mapped, nor is what is below */
-#define PTE_P		1ULL
-#define PTE_W		2ULL
-#define PTE_U		4ULL
-#define PTE_PS		0x80ULL
 #define GP		13
 #define PF		14
 

@@ -4,8 +4,26 @@
  */
 #include "torture.h"
 
-/* Translations of what entries were may be cached. */
-static bool stale;
+/**
+ * struct context - what one PCID may have cached; without PCIDs there is one
+ * @stale: translations of what entries were
+ * @used: any at all
+ * @root: it was last there with
+ * @left: when it was there last
+ */
+struct context {
+	bool stale;
+	bool used;
+	word root;
+	uint32_t left;
+};
+
+const uint16_t pcids[PCIDS] = { 0, 3, 11, 0x803 };
+static struct context contexts[PCIDS];
+static struct context *current = &contexts[0];
+/* Counts switches; and when entries became what they are. */
+static uint32_t clock;
+static uint32_t written[POOL_COUNT][SLOTS];
 /* PAE: the current root was written to, which is seen when CR3 is loaded. */
 static bool reload;
 word recent[RECENT];
@@ -27,20 +45,68 @@ void fail(enum torture_failure what, uint64_t address, uint64_t got, uint64_t wa
 
 /* ---- what makes changes seen ---------------------------------------------------------------- */
 
+static bool has_pcids(void)
+{
+	return get_cr4() & CR4_PCIDE;
+}
+
+static word current_root(void)
+{
+	return LEVELS == 4 ? get_cr3() & ~(word)0xfff : get_cr3();
+}
+
+/* Another PCID, or the same; @keep: what is cached for it stays. */
+static void load_context(word root, struct context *to, bool keep)
+{
+	word value = root;
+
+	current->used = true;
+	current->left = clock++;
+#if LEVELS == 4
+	value |= pcids[to - contexts] | (keep ? 1UL << 63 : 0);
+#endif
+	set_cr3(value);
+	/* Global translations may stay, and belong to any root; so do those of another one. */
+	to->stale = (get_cr4() & CR4_PGE) || (keep && (to->stale || to->root != root));
+	to->root = root;
+	current = to;
+	torture->switches++;
+}
+
 static void load_root(word root)
 {
-	set_cr3(root);
 	reload = false;
-	/* Global translations may stay, and belong to any root. */
-	stale = get_cr4() & CR4_PGE;
-	torture->switches++;
+	load_context(root, current, false);
 }
 
 static void toggle_cr4(word bits)
 {
+	int i;
+
 	set_cr4(get_cr4() ^ bits);
-	if (bits & CR4_PGE)
-		stale = false;
+	if (!(bits & (CR4_PGE | CR4_PCIDE)))
+		return;
+	for (i = 0; i < PCIDS; i++)
+		contexts[i].stale = contexts[i].used = false;
+}
+
+/*
+ * An entry is another; @cached: the old one may have been. It was by a PCID that was there while it
+ * was what it was: others must not see it.
+ */
+static void note_change(uint32_t gpa, bool cached)
+{
+	uint32_t *when = &written[(gpa - POOL_TABLES) / 4096][gpa % 4096 / sizeof(entry_t)];
+	int i;
+
+	for (i = 0; cached && i < PCIDS; i++) {
+		struct context *context = &contexts[i];
+
+		if (context == current || (get_cr4() & CR4_PGE) ||
+		    (context->used && *when <= context->left))
+			context->stale = true;
+	}
+	*when = clock;
 }
 
 /* Before an access. */
@@ -48,8 +114,8 @@ static void settle(word gva)
 {
 	torture->settled = SETTLED_NOTHING;
 	if (reload)
-		load_root(get_cr3());
-	if (!stale)
+		load_root(current_root());
+	if (!current->stale)
 		return;
 	if (random32() % 8) {
 		invlpg(gva);
@@ -59,15 +125,17 @@ static void settle(word gva)
 		toggle_cr4(CR4_PGE);
 		torture->settled = SETTLED_PGE;
 	} else {
-		load_root(get_cr3());
+		load_root(current_root());
 		torture->settled = SETTLED_CR3;
 	}
 }
 
 static void change(uint32_t gpa, entry_t entry)
 {
-	if (set_entry(gpa, entry))
-		stale = true;
+	bool changed = get_entry(gpa) != entry, cached = set_entry(gpa, entry);
+
+	if (changed)
+		note_change(gpa, cached);
 }
 
 /* ---- accesses ------------------------------------------------------------------------------- */
@@ -170,10 +238,8 @@ static void note_table_write(uint32_t gpa, entry_t old)
 	note_entry(gpa, new);
 	torture->table_writes++;
 	torture->changes++;
-	if ((old & BIT_P) && ((old ^ new) & ~(entry_t)BITS_SHARED))
-		stale = true;
-	if (old & ~new & (BIT_A | BIT_D))
-		stale = true;
+	note_change(gpa, ((old & BIT_P) && ((old ^ new) & ~(entry_t)BITS_SHARED)) ||
+			 (old & ~new & (BIT_A | BIT_D)));
 }
 
 static void count(unsigned int kind)
@@ -333,8 +399,25 @@ static void switch_roots(void)
 {
 	uint32_t n = random32() % 8 ? 1 : 2 + random32() % 30;
 
-	while (n--)
-		load_root(roots[random32() % ROOTS]);
+	while (n--) {
+		word root = roots[random32() % ROOTS];
+
+		if (has_pcids())
+			load_context(root, &contexts[random32() % PCIDS], random32() % 4);
+		else
+			load_root(root);
+	}
+}
+
+/* Off, for which any PCID may be there, and on, for which it must be 0. */
+static void toggle_pcids(void)
+{
+	if (!has_flag(TORTURE_PCID))
+		return;
+	if (has_pcids())
+		toggle_cr4(CR4_PCIDE);
+	load_context(current_root(), &contexts[0], false);
+	toggle_cr4(CR4_PCIDE);
 }
 
 static void change_root(void)
@@ -347,12 +430,12 @@ static void change_root(void)
 		       (POOL_TABLES + random32() % POOL_COUNT * 4096) |
 		       (random32() % 8 ? BIT_P : 0));
 	reload = true;
-	stale = true;
+	current->stale = true;
 }
 
 static void toggle(void)
 {
-	switch (random32() % 4) {
+	switch (random32() % (has_flag(TORTURE_PCID) ? 5 : 4)) {
 	case 0:
 		set_cr0(get_cr0() ^ CR0_WP);
 		break;
@@ -364,6 +447,9 @@ static void toggle(void)
 		break;
 	case 3:
 		toggle_cr4(has_flag(TORTURE_SMAP) ? CR4_SMAP : 0);
+		break;
+	case 4:
+		toggle_pcids();
 	}
 }
 
@@ -382,8 +468,7 @@ static void ask_launcher(void)
 		return;
 	note_entry(gpa, entry);
 	torture->changes++;
-	if (old & BIT_P)
-		stale = true;
+	note_change(gpa, old & BIT_P);
 }
 
 static void step(void)
@@ -438,6 +523,8 @@ void enable_paging(void)
 	set_cr3(roots[0]);
 	set_cr4(get_cr4() | CR4_PGE | (LEVELS == 2 ? CR4_PSE : CR4_PAE));
 	set_cr0(get_cr0() | CR0_PG | CR0_WP);
+	if (has_flag(TORTURE_PCID))
+		set_cr4(get_cr4() | CR4_PCIDE);
 }
 
 void guest_main(void)

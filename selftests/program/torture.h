@@ -30,6 +30,7 @@
 #define CR4_PSE		(1U << 4)
 #define CR4_PAE		(1U << 5)
 #define CR4_PGE		(1U << 7)
+#define CR4_PCIDE	(1U << 17)
 #define CR4_SMEP	(1U << 20)
 #define CR4_SMAP	(1U << 21)
 
@@ -100,6 +101,9 @@ uint32_t random_slot(void);
 /* torture.c */
 #define RECENT	16
 extern word recent[RECENT];
+/* Two that the module keeps in the same place, and one with the highest bit. */
+#define PCIDS	4
+extern const uint16_t pcids[PCIDS];
 void enable_paging(void);
 /* The second vCPU reads wherever it likes; may fault. */
 void read_anywhere(word gva);

@@ -31,6 +31,7 @@
 #define TORTURE_SMEP	8
 #define TORTURE_SMAP	16
 #define TORTURE_TURNS	32	/* one vCPU runs at a time, until it gives way (REPORT_TURN) */
+#define TORTURE_PCID	64	/* four-level tables only */
 #define TORTURE_CR4(bits)	((bits) >> 17 & (TORTURE_SMEP | TORTURE_SMAP))
 
 /* What reading a hole gives; the launcher answers so, 32 bits of it. */

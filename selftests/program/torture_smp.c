@@ -107,7 +107,8 @@ static void flush(void)
 			invlpg(HAMMER_GVA + i * 4096);
 		break;
 	case 1:
-		set_cr3(roots[random_second() % ROOTS]);
+		set_cr3(roots[random_second() % ROOTS] |
+			(get_cr4() & CR4_PCIDE ? pcids[random_second() % PCIDS] : 0));
 		break;
 	default:
 		set_cr4(get_cr4() & ~CR4_PGE);

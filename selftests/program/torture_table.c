@@ -224,7 +224,7 @@ static void end_by_fault(struct walk *walk, unsigned int kind, uint32_t cause)
 void walk(struct walk *walk, word cr3, word gva, unsigned int kind)
 {
 	entry_t rights = BIT_W | BIT_U, entry;
-	uint64_t table = cr3, mask;
+	uint64_t table = LEVELS == 4 ? cr3 & ~0xfffUL : cr3, mask;
 	int level;
 
 	walk->depth = 0;
