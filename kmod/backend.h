@@ -89,7 +89,7 @@ struct hull_backend {
 	const char *name;
 	u32 id;					/* HULL_BACKEND_* */
 	u32 hypercall_op;			/* enum hull_op: VMMCALL or VMCALL */
-	bool shadow;				/* shadow paging is offered */
+	bool flat;				/* shadow paging: not for guests that do not page */
 	bool pae_registers;			/* loading CR3 checks what PAE's root holds */
 
 	/*

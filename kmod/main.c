@@ -55,15 +55,14 @@ static int __init pick_paging(void)
 		return -EINVAL;
 	}
 	/* The CPU reads a PAE guest's root entries in clear: CR3 has no encryption bit there. */
-	hull_has_shadow = hull_backend->shadow && !sme_me_mask;
+	hull_has_shadow = !sme_me_mask;
 	if (!hull_has_nested && (nested || !hull_has_shadow)) {
 		pr_err("this CPU has no nested paging%s\n",
 		       hull_has_shadow ? "" : ", and memory encryption is in the way of shadow paging");
 		return -EOPNOTSUPP;
 	}
 	if (!hull_has_shadow && shadow) {
-		pr_err("paging=shadow: %s\n", !hull_backend->shadow ? "not on Intel's CPUs yet" :
-		       "not while the host's memory is encrypted (mem_encrypt=off)");
+		pr_err("paging=shadow: not while the host's memory is encrypted (mem_encrypt=off)\n");
 		return -EOPNOTSUPP;
 	}
 	shadow |= !hull_has_nested;

@@ -174,4 +174,67 @@ TEST_F(modes, tables_change_while_paging_is_off)
 	ASSERT_EQ(0, script_run(script));
 }
 
+/* Compatibility mode, where no handlers are needed as long as nothing faults. */
+static void begin_compatibility(struct script *script, const struct paging *tables)
+{
+	script_cr4(script, CR4_NONE | X86_CR4_PAE);
+	script_efer(script, X86_EFER_NXE | EFER_LME);
+	script_cr3(script, tables->root);
+}
+
+/* Use tables, and do not change them for a while: a hypervisor may come to rely on that. */
+static void let_rest(struct script *script, const struct paging *tables, __u64 value)
+{
+	unsigned int i;
+
+	for (i = 0; i < 40; i++) {
+		script_read(script, 0, GVA, value);
+		script_cr3(script, tables->root);
+	}
+}
+
+/* The same for tables at rest. */
+TEST_F(modes, tables_at_rest_change_while_paging_is_off)
+{
+	struct script *script = self->script;
+	__u64 gpa = paging_entry(&self->long_mode, GVA, 1);
+	unsigned int round;
+
+	begin_compatibility(script, &self->long_mode);
+	for (round = 0; round < 4; round++) {
+		script_cr0(script, CR0_ON);
+		let_rest(script, &self->long_mode, 0x1000 + (round ? round + 9 : 3));
+		script_cr0(script, CR0_OFF);
+		script_put(script, gpa, FRAME(round + 10) | ALL);
+	}
+	ASSERT_EQ(0, script_run(script));
+}
+
+/* Another vCPU, which has not begun to page, writes them. */
+TEST_F(modes, vcpu_without_paging_changes_tables)
+{
+	struct script *script = self->script;
+	__u32 gpa = paging_entry(&self->long_mode, GVA, 1), entry, round;
+	unsigned char *code = self->guest.memory + FRAME(40);
+
+	ASSERT_EQ(0, guest_add_cpu(&self->guest, 1));
+	begin_compatibility(script, &self->long_mode);
+	script_cr0(script, CR0_ON);
+	for (round = 0; round < 4; round++) {
+		let_rest(script, &self->long_mode, 0x1000 + (round ? round + 9 : 3));
+		ASSERT_EQ(0, script_run(script));
+		/* movl $entry, gpa; hlt */
+		entry = FRAME(round + 10) | ALL;
+		memcpy(code, "\xc7\x05", 2);
+		memcpy(code + 2, &gpa, 4);
+		memcpy(code + 6, &entry, 4);
+		code[10] = 0xf4;
+		ASSERT_EQ(0, guest_set_mode(&self->guest, 1, GUEST_PROTECTED, FRAME(40)));
+		ASSERT_EQ(0, guest_expect_halt(&self->guest, 1));
+		script_invlpg(script, GVA);
+	}
+	script_read(script, 0, GVA, 0x1000 + round + 9);
+	ASSERT_EQ(0, script_run(script));
+}
+
 HULL_TEST_MAIN

@@ -126,6 +126,8 @@ static int check_page(struct hull_vm *vm, struct hull_shadow *page, bool host)
 {
 	const char *what = check_links(page);
 
+	if (!what && vm->mmu.flat && page->state != HULL_SHADOW_UNSYNC)
+		what = "guest table is in sync, and a vCPU could write it (gfn, role)";
 	/* Memory of the guest can be read in its creator's address space only. */
 	if (!what && host && page->state == HULL_SHADOW_SYNCED && !hull_shadow_is_current(vm, page))
 		what = "guest table in sync has changed (gfn, role)";

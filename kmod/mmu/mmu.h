@@ -66,6 +66,7 @@ struct hull_shadow_pool {
  * @mapped: leaf entries in use, of any size; under @lock
  * @leaving: table of regions being replaced, whose pages may still be mapped; under @lock
  * @pool: of shadow paging
+ * @flat: shadow paging: vCPUs that run on these tables, as they do not page; under @lock
  * @violations: found by the oracle
  */
 struct hull_mmu {
@@ -82,6 +83,7 @@ struct hull_mmu {
 	unsigned long mapped;
 	const struct hull_region_table *leaving;
 	struct hull_shadow_pool pool;
+	unsigned int flat;
 	atomic_t violations;
 };
 
@@ -115,6 +117,7 @@ struct hull_recent_root {
  * @cache: tables allocated ahead of taking the lock
  * @cached: valid entries of @cache
  * @root: shadow paging: what the hardware's CR3 must hold, 0: there is no root yet
+ * @flat: counted in hull_mmu.flat: no CR3 matters; under hull_mmu.lock
  * @roots: shadow pages that make up the root; under hull_mmu.lock
  * @pae: PAE's root table, below 4 GiB: four entries that point to @roots
  * @shadows: shadow pages allocated ahead of taking the lock
@@ -134,6 +137,7 @@ struct hull_mmu_vcpu {
 	struct hull_table *cache[HULL_MMU_CACHE];
 	int cached;
 	hpa_t root;
+	bool flat;
 	struct hull_shadow *roots[HULL_SHADOW_ROOTS];
 	u64 *pae;
 	struct hull_shadow *shadows[HULL_SHADOW_CACHE];

@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 
+#include "../backend.h"
 #include "../mutate.h"
 #include "../vcpu.h"
 #include "../vm.h"
@@ -134,6 +135,12 @@ static gfn_t cr3_gfn(const struct hull_vcpu *vcpu)
 	return (vcpu->control.cr3 & HULL_SPTE_ADDRESS) >> PAGE_SHIFT;
 }
 
+/* Where the CPU can run guests that do not page on two-dimensional tables, it does. */
+static bool is_flat(const struct hull_vcpu *vcpu)
+{
+	return hull_backend->flat && !(vcpu->control.cr0 & X86_CR0_PG);
+}
+
 static void set_root(struct hull_vcpu *vcpu, unsigned int slot, struct hull_shadow *page)
 {
 	struct hull_mmu_vcpu *mmu = &vcpu->mmu;
@@ -176,6 +183,7 @@ static bool select_root(struct hull_vcpu *vcpu)
 	mmu->root = 0;
 	if (!mmu->pae)
 		return false;
+	hull_shadow_set_flat(vcpu, is_flat(vcpu));
 	if (role.mode != HULL_SHADOW_LONG) {
 		/* Filled by faults: the guest's root entries are not looked at before. */
 		for (slot = 0; slot < HULL_SHADOW_ROOTS; slot++) {

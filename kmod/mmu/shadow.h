@@ -10,10 +10,11 @@
  *   guest invalidates translations: hull_shadow_refresh().
  * - in sync: the table is write-protected, so that all entries agree. A write makes it out of sync.
  *
- * The tables of two-dimensional paging exist here too, though no hardware walks them: they say
- * which page backs a frame and with what rights, and each of their leaves heads a chain of the
- * shadow entries derived from it. So what takes a leaf away or write-protects it (fault.c, the
- * notifier, regions, dirty logging) does the same to its shadows, and need not know of them.
+ * The tables of two-dimensional paging exist here too, though no hardware walks them but for vCPUs
+ * that are flat (they do not page, on Intel's CPUs). They say what page backs a frame and with what
+ * rights, and each of their leaves heads a chain of the shadow entries derived from it. So what
+ * takes a leaf away or write-protects it (fault.c, the notifier, regions, dirty logging) does the
+ * same to its shadows, and need not know of them.
  */
 #ifndef HULL_MMU_SHADOW_H
 #define HULL_MMU_SHADOW_H
@@ -228,6 +229,11 @@ void hull_shadow_drop_all(struct hull_shadow *page);
 /* The page goes, with its entries; nobody's root. The caller flushes. */
 void hull_shadow_zap(struct hull_vm *vm, struct hull_shadow *page);
 
+/*
+ * The vCPU runs on the tables of two-dimensional paging, where no guest table is write-protected:
+ * none is in sync meanwhile.
+ */
+void hull_shadow_set_flat(struct hull_vcpu *vcpu, bool flat);
 void hull_shadow_set_state(struct hull_vm *vm, struct hull_shadow *page,
 			   enum hull_shadow_state state);
 /* Is the frame a guest table that is write-protected? */

@@ -159,6 +159,7 @@ void hull_shadow_vcpu_destroy(struct hull_vcpu *vcpu)
 			mmu->roots[i]->roots--;
 		mmu->roots[i] = NULL;
 	}
+	hull_shadow_set_flat(vcpu, false);
 	spin_unlock(&vcpu->vm->mmu.lock);
 	while (mmu->nr_shadows)
 		hull_table_free(vcpu->vm, &mmu->shadows[--mmu->nr_shadows]->table);
@@ -371,6 +372,19 @@ void hull_shadow_writing(struct hull_vm *vm, gfn_t start, gfn_t end)
 		hlist_for_each_entry(page, bucket(mmu, gfn), hash)
 			set_unsync(vm, page, gfn, gfn + 1);
 	}
+}
+
+void hull_shadow_set_flat(struct hull_vcpu *vcpu, bool flat)
+{
+	struct hull_mmu *mmu = &vcpu->vm->mmu;
+
+	lockdep_assert_held(&mmu->lock);
+	if (flat == vcpu->mmu.flat)
+		return;
+	vcpu->mmu.flat = flat;
+	mmu->flat += flat ? 1 : -1;
+	if (flat)
+		hull_shadow_writing(vcpu->vm, 0, ~0ULL);
 }
 
 void hull_shadow_written(struct hull_vm *vm, gfn_t start, gfn_t end)

@@ -349,7 +349,7 @@ bool hull_shadow_agree(struct hull_vm *vm, struct hull_shadow *page, unsigned in
 
 /* ---- invalidations -------------------------------------------------------------------------- */
 
-/* Compare, and count how often nothing had changed. True: often enough to settle. */
+/* Compare, and count how often nothing had changed. True: often enough to settle, and it can. */
 static bool look(struct hull_vm *vm, struct hull_shadow *page)
 {
 	if (hull_shadow_refresh(vm, page)) {
@@ -360,6 +360,8 @@ static bool look(struct hull_vm *vm, struct hull_shadow *page)
 		page->quiet++;
 		return false;
 	}
+	if (vm->mmu.flat)
+		return false;
 	if (list_empty(&page->settling))
 		list_add(&page->settling, &vm->mmu.pool.settling);
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tables of two-dimensional paging: guest frame to host page, for the whole VM. Private to mmu/.
- * With shadow paging no hardware walks them: see shadow.h.
+ * With shadow paging no hardware walks them, but for guests that do not page: see shadow.h.
  */
 #ifndef HULL_MMU_TDP_H
 #define HULL_MMU_TDP_H

@@ -111,7 +111,6 @@ const struct hull_backend hull_svm_backend = {
 	.name = "AMD SVM",
 	.id = HULL_BACKEND_SVM,
 	.hypercall_op = HULL_OP_VMMCALL,
-	.shadow = true,
 	.probe = svm_probe,
 	.setup = svm_setup,
 	.teardown = svm_teardown,

@@ -36,7 +36,8 @@ static const struct {
 			CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
 			CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_MONITOR_EXITING |
 			CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
-		.later = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING,
+		.later = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING |
+			 VMX_SHADOW_EXITING,
 	},
 	[VMX_CPU2] = {
 		.name = "secondary processor-based", .msr = MSR_IA32_VMX_PROCBASED_CTLS2,
@@ -55,10 +56,6 @@ static const struct {
 	},
 };
 
-/* Bits that a CPU wants set and a guest of ours cannot have. */
-#define CPU_UNWANTED	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
-			 CPU_BASED_INVLPG_EXITING)
-
 static int __init choose_controls(void)
 {
 	int i;
@@ -74,13 +71,13 @@ static int __init choose_controls(void)
 		if (missing) {
 			pr_err("this Intel CPU lacks %s controls %#x, which hull needs%s\n",
 			       words[i].name, missing, i == VMX_CPU2 ?
-			       " (EPT and unrestricted guests; no shadow paging on Intel yet)" :
+			       " (EPT and unrestricted guests; with shadow paging too)" :
 			       "");
 			return -EOPNOTSUPP;
 		}
 		vmx_caps.controls[i] = words[i].must | (words[i].may & may) | one;
 	}
-	if (vmx_caps.controls[VMX_CPU] & CPU_UNWANTED) {
+	if (vmx_caps.controls[VMX_CPU] & VMX_SHADOW_EXITING) {
 		pr_err("this Intel CPU knows no exact processor-based controls\n");
 		return -EOPNOTSUPP;
 	}
@@ -108,6 +105,8 @@ static int __init choose_ept(void)
 	}
 	vmx_caps.invept = cap & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
 							     VMX_EPT_EXTENT_GLOBAL;
+	vmx_caps.invvpid = ((cap >> 32) & VMX_VPID_INVVPID_BIT) &&
+			   ((cap >> 32) & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT);
 	vmx_caps.eptp = EPTP_WB | VMX_EPTP_PWL_4;
 	*format = (struct hull_spte_format){
 		.leaf = EPT_LEAF, .table = VMX_EPT_RWX_MASK, .write = VMX_EPT_WRITABLE_MASK,

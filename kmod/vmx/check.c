@@ -42,9 +42,8 @@ static const struct {
 		      CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
 		      CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
 		      "a control that protects the host is clear" },
-	[VMX_CPU2] = { SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
-		       SECONDARY_EXEC_WBINVD_EXITING,
-		       "a control that keeps memory apart is clear" },
+	[VMX_CPU2] = { SECONDARY_EXEC_WBINVD_EXITING,
+		       "the guest could drop the host's caches" },
 	[VMX_EXIT] = { VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
 		       "the host would not come back in long mode" },
 	[VMX_ENTRY] = { VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_DEBUG_CONTROLS,
@@ -67,12 +66,43 @@ static const char *check_controls(const struct vmcs_image *vmcs, const struct vm
 	return NULL;
 }
 
+static bool is_unrestricted(const struct vmcs_image *vmcs)
+{
+	return vmcs->cpu2 & SECONDARY_EXEC_UNRESTRICTED_GUEST;
+}
+
+/*
+ * EPT, or shadow tables that the guest cannot leave. A VM's mode shows in whether #PF exits; with
+ * shadow paging a guest that does not page is on EPT too.
+ */
+static const char *check_memory(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	bool shadow = vmcs->exceptions & BIT(14), paging = vmcs->cr0 & X86_CR0_PG;
+	bool ept = vmcs->cpu2 & SECONDARY_EXEC_ENABLE_EPT;
+
+	if (ept != is_unrestricted(vmcs) || (!ept && !shadow))
+		return "a control that keeps memory apart is clear";
+	if ((vmcs->eptp & 0xfff) != caps->eptp || !(vmcs->eptp >> 12))
+		return "there is no root of EPT";
+	if (!shadow)
+		return NULL;
+	if ((VMX_SHADOW_EXITING & ~vmcs->cpu) || vmcs->pf_mask || vmcs->pf_match)
+		return "a control that keeps shadow tables is clear";
+	if (ept)
+		return paging ? "a guest that pages is not on shadow tables" : NULL;
+	if (!paging || !(vmcs->cr0 & X86_CR0_PE) || !(vmcs->cr0 & X86_CR0_WP) ||
+	    !(vmcs->cr4 & X86_CR4_PAE) || (vmcs->cr4 & X86_CR4_PCIDE) || !(vmcs->efer & EFER_NX))
+		return "a control register does not fit shadow tables";
+	return NULL;
+}
+
 const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
 	const u32 exceptions = BIT(1) | BIT(17) | BIT(18);
+	const char *broken = check_memory(vmcs, caps);
 
-	if ((vmcs->eptp & 0xfff) != caps->eptp || !(vmcs->eptp >> 12))
-		return "there is no root of EPT";
+	if (broken)
+		return broken;
 	if (!vmcs->msr_bitmap || (vmcs->msr_bitmap & 0xfff))
 		return "the MSR bitmap is not where one can be";
 	if (vmcs->link != ~0ULL)
@@ -94,7 +124,9 @@ static const char *check_paging(const struct vmcs_image *vmcs, unsigned int gpa_
 
 	if (vmcs->cr3 >> gpa_bits)
 		return "CR3 is beyond the physical address width";
-	if (!(vmcs->cr0 & X86_CR0_PG) || !(vmcs->cr4 & X86_CR4_PAE) || is_long(vmcs))
+	/* Without EPT the entries are in memory. */
+	if (!(vmcs->cr0 & X86_CR0_PG) || !(vmcs->cr4 & X86_CR4_PAE) || is_long(vmcs) ||
+	    !is_unrestricted(vmcs))
 		return NULL;
 	for (i = 0; i < 4; i++) {
 		if ((pdpte[i] & 1) && (pdpte[i] & reserved))
@@ -228,8 +260,8 @@ static const char *check_cs(const struct vmcs_image *vmcs)
 		return "CS is not loaded";
 	switch (ar & VMX_AR_TYPE_MASK) {
 	case 3:
-		if (VMX_AR_DPL(ar))
-			return "CS is a data segment and its DPL is not 0";
+		if (VMX_AR_DPL(ar) || !is_unrestricted(vmcs))
+			return "CS is a data segment and its DPL is not 0, or nothing else is";
 		break;
 	case 9:
 	case 11:
@@ -258,6 +290,9 @@ static const char *check_ss(const struct vmcs_image *vmcs)
 		return "SS is no writable, accessed segment";
 	if (VMX_AR_DPL(ar) && (real || (vmcs->seg[VMCS_CS].ar & VMX_AR_TYPE_MASK) == 3))
 		return "DPL of SS is not 0";
+	if (!is_unrestricted(vmcs) && ((vmcs->seg[VMCS_SS].selector & 3) != VMX_AR_DPL(ar) ||
+				       (vmcs->seg[VMCS_CS].selector & 3) != VMX_AR_DPL(ar)))
+		return "RPL of CS or SS is not DPL of SS";
 	return NULL;
 }
 
@@ -278,6 +313,8 @@ static const char *check_usable(const struct vmcs_image *vmcs, int i)
 	if (!(type & VMX_AR_TYPE_ACCESSES_MASK) ||
 	    ((type & VMX_AR_TYPE_CODE_MASK) && !(type & VMX_AR_TYPE_READABLE_MASK)))
 		return "a data segment is not readable and accessed";
+	if (!is_unrestricted(vmcs) && type < 12 && VMX_AR_DPL(ar) < (vmcs->seg[i].selector & 3))
+		return "DPL of a data segment is below its RPL";
 	return NULL;
 }
 

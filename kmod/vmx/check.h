@@ -19,6 +19,7 @@ enum vmx_control { VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY, VMX_CONTROLS
  * @revision: of VMCSs
  * @eptp: the constant part of EPTPs
  * @invept: type of INVEPT
+ * @invvpid: INVVPID can flush all VPIDs
  * @timer: preemption timer: ticks that an entry lasts at most
  * @l1d_flush: the CPU needs its L1 data cache flushed before a guest runs
  */
@@ -30,9 +31,14 @@ struct vmx_caps {
 	u32 revision;
 	u64 eptp;
 	u64 invept;
+	bool invvpid;
 	u32 timer;
 	bool l1d_flush;
 };
+
+/* What a guest on shadow tables must not do alone. */
+#define VMX_SHADOW_EXITING	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
+				 CPU_BASED_INVLPG_EXITING)
 
 /* Exceptions that push an error code, in protected mode. */
 #define VMX_ERROR_CODES	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
@@ -48,6 +54,8 @@ enum { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_LDTR, VMCS_TR,
 	X(VM_EXIT_CONTROLS, exit)					\
 	X(VM_ENTRY_CONTROLS, entry)					\
 	X(EXCEPTION_BITMAP, exceptions)					\
+	X(PAGE_FAULT_ERROR_CODE_MASK, pf_mask)				\
+	X(PAGE_FAULT_ERROR_CODE_MATCH, pf_match)			\
 	X(MSR_BITMAP, msr_bitmap)					\
 	X(EPT_POINTER, eptp)						\
 	X(TSC_OFFSET, tsc_offset)					\

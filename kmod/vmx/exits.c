@@ -4,7 +4,8 @@
  * rest in neutral terms.
  *
  * Called by entry.S with interrupts off. Returns 0 to enter again. The CPU tells the length of an
- * instruction that exits: no code is read here but that of plain moves.
+ * instruction that exits: no code is read here but that of plain moves. Compiled twice, for nested
+ * and for shadow paging, so that neither pays for the other; @shadow is a constant.
  */
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
@@ -211,41 +212,54 @@ enum { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
 /* CR4 bits that load the entries of PAE's root again. */
 #define CR4_LOADS_PAE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP)
 
+/* The guest's translations have changed, and perhaps the root with them. */
+static void load_root(struct hull_vcpu *vcpu)
+{
+	vmcs_write(GUEST_CR3, vcpu->mmu.root);
+}
+
 /* False: to be done outside the window, where a refusal is #GP. */
-static bool write_cr(struct hull_vcpu *vcpu, u32 cr, u64 value)
+static __always_inline bool write_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr, u64 value)
 {
 	const struct hull_control *control = &vcpu->control;
 	u64 changed;
 
 	switch (cr) {
 	case 0:
-		if (!hull_fast_set_cr0(vcpu, value, false, &changed))
+		if (!hull_fast_set_cr0(vcpu, value, shadow, &changed))
 			return false;
 		vmx_write_cr0(vcpu);
-		return true;
-	case 4:
-		if (((value ^ control->cr4) & CR4_LOADS_PAE) && (control->cr4 & X86_CR4_PAE) &&
-		    !(control->efer & EFER_LMA))
+		break;
+	case 3:
+		if (!shadow || !hull_fast_set_cr3(vcpu, value))
 			return false;
-		if (!hull_fast_set_cr4(vcpu, value, false, &changed))
+		break;
+	case 4:
+		if (!shadow && ((value ^ control->cr4) & CR4_LOADS_PAE) &&
+		    (control->cr4 & X86_CR4_PAE) && !(control->efer & EFER_LMA))
+			return false;
+		if (!hull_fast_set_cr4(vcpu, value, shadow, &changed))
 			return false;
 		vmx_write_cr4(vcpu);
-		return true;
+		break;
 	case 8:
 		return hull_fast_set_cr8(vcpu, value);
 	default:
 		return false;
 	}
+	if (shadow)
+		load_root(vcpu);
+	return true;
 }
 
-static int fast_cr(struct hull_vcpu *vcpu, struct hull_exit *exit)
+static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct hull_exit *exit, bool shadow)
 {
 	u64 how = vmcs_read(EXIT_QUALIFICATION), *gpr = &vcpu->gprs.gpr[CR_GPR(how)];
 	u64 value, mask;
 
 	exit->reg = CR_NUMBER(how);
 	if (CR_ACCESS(how) == CR_CLTS) {
-		if (!write_cr(vcpu, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
+		if (!write_cr(vcpu, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
 			return LEAVE;
 		return done(vcpu);
 	}
@@ -254,46 +268,81 @@ static int fast_cr(struct hull_vcpu *vcpu, struct hull_exit *exit)
 	vcpu->gprs.gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
 	mask = is_64bit(vcpu) ? ~0ULL : U32_MAX;
 	if (CR_ACCESS(how) == CR_WRITE) {
-		if (!write_cr(vcpu, exit->reg, *gpr & mask))
+		if (!write_cr(vcpu, shadow, exit->reg, *gpr & mask))
 			return LEAVE;
 		return done(vcpu);
 	}
-	if (!hull_fast_get_cr(vcpu, false, exit->reg, &value))
+	if (!hull_fast_get_cr(vcpu, shadow, exit->reg, &value))
 		return LEAVE;
 	*gpr = value & mask;
 	vmcs_write(GUEST_RSP, vcpu->gprs.gpr[HULL_GPR_RSP]);
 	return done(vcpu);
 }
 
+static int fast_invlpg(struct hull_vcpu *vcpu)
+{
+	hull_fast_invlpg(vcpu, vmcs_read(EXIT_QUALIFICATION));
+	load_root(vcpu);
+	return done(vcpu);
+}
+
 /* ---- memory, exceptions --------------------------------------------------------------------- */
 
-static int memory_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+/* An access to @exit->gpa that is perhaps one to a device; @final: no table is there. */
+static int device_access(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u64 cr3, bool final)
 {
-	u64 how = vmcs_read(EXIT_QUALIFICATION), *gpr = vcpu->gprs.gpr;
 	struct hull_exit *exit = vmx->exit;
+	u64 *gpr = vcpu->gprs.gpr;
 
-	exit->gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
-	exit->access = ((how & EPT_VIOLATION_ACC_WRITE) ? HULL_ACCESS_WRITE : 0) |
-		       ((how & EPT_VIOLATION_ACC_INSTR) ? HULL_ACCESS_FETCH : 0);
+	exit->kind = HULL_X_MEMORY;
 	exit->next_rip = 0;
-	/* IRET had unmasked NMIs before it faulted, and will do so again. */
-	if (unlikely(how & INTR_INFO_UNBLOCK_NMI) && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
-		unmask_nmi(vcpu, true);
-	if ((how & EPT_VIOLATION_ACC_INSTR) || !(how & EPT_VIOLATION_GVA_TRANSLATED) ||
+	if (!final || (exit->access & HULL_ACCESS_FETCH) ||
 	    (vmx->vectoring & VECTORING_INFO_VALID_MASK) || !is_64bit(vcpu))
 		return LEAVE;
 	gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
-	if (!hull_fast_move(vcpu, vmcs_read(GUEST_CR3), vmcs_read(GUEST_RIP), exit))
+	if (!hull_fast_move(vcpu, cr3, vmcs_read(GUEST_RIP), exit))
 		return LEAVE;
 	vmcs_write(GUEST_RSP, gpr[HULL_GPR_RSP]);
 	advance(vcpu, exit->next_rip);
 	return AGAIN;
 }
 
+static int memory_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	u64 how = vmcs_read(EXIT_QUALIFICATION);
+	struct hull_exit *exit = vmx->exit;
+
+	exit->gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	exit->access = ((how & EPT_VIOLATION_ACC_WRITE) ? HULL_ACCESS_WRITE : 0) |
+		       ((how & EPT_VIOLATION_ACC_INSTR) ? HULL_ACCESS_FETCH : 0);
+	/* IRET had unmasked NMIs before it faulted, and will do so again. */
+	if (unlikely(how & INTR_INFO_UNBLOCK_NMI) && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
+		unmask_nmi(vcpu, true);
+	return device_access(vcpu, vmx, vmcs_read(GUEST_CR3), how & EPT_VIOLATION_GVA_TRANSLATED);
+}
+
+/* Shadow paging: what it counts as is found out with whose fault it is. */
+static int page_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	struct hull_exit *exit = vmx->exit;
+
+	exit->kind = HULL_X_PAGE_FAULT;
+	exit->gva = vmcs_read(EXIT_QUALIFICATION);
+	switch (hull_fast_page_fault(vcpu, exit, vmcs_read(GUEST_RFLAGS),
+				     VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES)))) {
+	case HULL_FAULT_MAPPED:
+		return AGAIN;
+	case HULL_FAULT_MMIO:
+		return device_access(vcpu, vmx, vcpu->control.cr3, true);
+	default:
+		return LEAVE;
+	}
+}
+
 /* Bits of DR6 that the qualification of #DB has. */
 #define DR6_REPORTED	(DR_TRAP_BITS | DR_STEP | BIT(13))
 
-static int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+static __always_inline int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, bool shadow)
 {
 	u32 info = vmcs_read(VM_EXIT_INTR_INFO);
 	struct hull_exit *exit = vmx->exit;
@@ -304,13 +353,15 @@ static int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 		exit->kind = HULL_X_NONE;
 		return LEAVE;
 	}
-	hull_count(vcpu, HULL_STAT_EXCEPTION);
 	exit->kind = HULL_X_EXCEPTION;
 	exit->vector = info & INTR_INFO_VECTOR_MASK;
 	exit->error_code = vmcs_read(VM_EXIT_INTR_ERROR_CODE);
 	if ((info & INTR_INFO_UNBLOCK_NMI) && exit->vector != X86_TRAP_DF &&
 	    !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
 		unmask_nmi(vcpu, true);
+	if (shadow && likely(exit->vector == X86_TRAP_PF))
+		return page_fault(vcpu, vmx);
+	hull_count(vcpu, HULL_STAT_EXCEPTION);
 	/* The host's own: taken when the window has closed. */
 	if (exit->vector == X86_TRAP_MC)
 		exit->kind = HULL_X_MACHINE_CHECK;
@@ -344,6 +395,7 @@ static const struct {
 	REASON(INVD, CACHE, INVALIDATE),
 	REASON(RDPMC, GP, OTHER),
 	REASON(RSM, UD, OTHER),
+	REASON(INVLPG, INVLPG, INVALIDATE),
 	REASON(VMCALL, HYPERCALL, HYPERCALL),
 	REASON(VMCLEAR, UD, VIRT_INSN),
 	REASON(VMLAUNCH, UD, VIRT_INSN),
@@ -376,12 +428,13 @@ static const struct {
 #undef REASON
 };
 
-static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
+static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, bool shadow,
+				    u32 reason)
 {
 	struct hull_exit *exit = vmx->exit;
 
 	if (unlikely(reason == EXIT_REASON_EXCEPTION_NMI))
-		return exception(vcpu, vmx);
+		return exception(vcpu, vmx, shadow);
 	if (unlikely(reason >= ARRAY_SIZE(reasons) || !reasons[reason].known)) {
 		hull_count(vcpu, HULL_STAT_OTHER);
 		exit->kind = HULL_X_UNKNOWN;
@@ -407,7 +460,9 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx
 	case EXIT_REASON_VMCALL:
 		return fast_hypercall(vcpu);
 	case EXIT_REASON_CR_ACCESS:
-		return fast_cr(vcpu, exit);
+		return fast_cr(vcpu, exit, shadow);
+	case EXIT_REASON_INVLPG:
+		return fast_invlpg(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:
 	case EXIT_REASON_NMI_WINDOW:
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
@@ -444,7 +499,7 @@ static void describe(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
 	}
 }
 
-int vmx_handle_exit(struct hull_vcpu *vcpu)
+static __always_inline int handle_exit(struct hull_vcpu *vcpu, bool shadow)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 reason = vmcs_read(VM_EXIT_REASON);
@@ -459,7 +514,7 @@ int vmx_handle_exit(struct hull_vcpu *vcpu)
 		return LEAVE;
 	}
 	finish_delivery(vcpu, vmx);
-	if (dispatch(vcpu, vmx, reason) == LEAVE) {
+	if (dispatch(vcpu, vmx, shadow, reason) == LEAVE) {
 		describe(vcpu, vmx, reason);
 		return LEAVE;
 	}
@@ -477,4 +532,9 @@ int vmx_handle_exit(struct hull_vcpu *vcpu)
 leave:
 	vmx->exit->kind = HULL_X_NONE;
 	return LEAVE;
+}
+
+int vmx_handle_exit(struct hull_vcpu *vcpu)
+{
+	return hull_is_shadow(vcpu) ? handle_exit(vcpu, true) : handle_exit(vcpu, false);
 }

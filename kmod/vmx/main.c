@@ -70,6 +70,8 @@ static int vmx_hardware_enable(void)
 		return -EOPNOTSUPP;
 	if (native_read_cr4() & X86_CR4_VMXE)
 		return -EBUSY;
+	/* Every VPID from before is void: the first hand-out flushes. */
+	cpu->vpid_next = VMX_VPID_END;
 	native_store_gdt(&cpu->gdt);
 	store_idt(&cpu->idt);
 	store_tr(cpu->tr);
@@ -121,6 +123,7 @@ const struct hull_backend hull_vmx_backend = {
 	.id = HULL_BACKEND_VMX,
 	.hypercall_op = HULL_OP_VMCALL,
 	.pae_registers = true,
+	.flat = true,
 	.probe = vmx_probe,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,

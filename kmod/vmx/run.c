@@ -150,9 +150,22 @@ static void restore_syscall_msrs(struct vmx_vcpu *vmx)
 
 /* ---- translations --------------------------------------------------------------------------- */
 
-static bool is_stale(struct hull_vcpu *vcpu)
+/* A VPID that has no entries: a flush without touching those of others. */
+static void new_vpid(struct vmx_vcpu *vmx)
 {
-	return to_vmx(vcpu)->flushed_cpu != vcpu->cpu;
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	/* Without VPIDs each entry and each exit flushes. */
+	if (!vmx->vpid)
+		return;
+	if (cpu->vpid_next == VMX_VPID_END) {
+		cpu->vpid_next = VMX_VPID_FIRST;
+		cpu->vpid_generation++;
+		WARN_ON_ONCE(vmx_invvpid_all());
+	}
+	vmx->vpid_generation = cpu->vpid_generation;
+	vmx->vpid = cpu->vpid_next++;
+	vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 }
 
 /*
@@ -165,10 +178,23 @@ static void flush(struct hull_vcpu *vcpu)
 	/* Read after the request was taken and before the flush: see hull_mmu_flushed(). */
 	u64 generation = hull_mmu_generation(&vcpu->vm->mmu);
 
-	WARN_ON_ONCE(vmx_invept(vmx_caps.invept, vcpu->vm->mmu.root | vmx_caps.eptp));
+	if (vmx_is_nested(vcpu))
+		WARN_ON_ONCE(vmx_invept(vmx_caps.invept, vcpu->vm->mmu.root | vmx_caps.eptp));
+	if (hull_is_shadow(vcpu))
+		new_vpid(vmx);
 	vmx->flushed_cpu = vcpu->cpu;
-	hull_mmu_flushed(&vcpu->mmu, generation, vcpu->cpu, vmx_vpid(vcpu));
+	hull_mmu_flushed(&vcpu->mmu, generation, vcpu->cpu, vmx->vpid);
 	hull_count(vcpu, HULL_STAT_FLUSHES);
+}
+
+static bool is_stale(struct hull_vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->flushed_cpu != vcpu->cpu)
+		return true;
+	return hull_is_shadow(vcpu) && vmx->vpid &&
+	       vmx->vpid_generation != __this_cpu_read(vmx_cpus.vpid_generation);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -252,16 +278,19 @@ static void inject(struct hull_vcpu *vcpu)
 /* The oracle: stale translations and illegal state. */
 static bool check_entry(struct hull_vcpu *vcpu)
 {
-	struct hull_exit *exit = to_vmx(vcpu)->exit;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct hull_exit *exit = vmx->exit;
 	struct vmcs_image image;
 	const char *broken;
 
-	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, vmx_vpid(vcpu))) {
+	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, vmx->vpid)) {
 		exit->kind = HULL_X_CHECK_FAILED;
 		return false;
 	}
 	vmx_read_image(&image);
 	broken = vmx_check_control(&image, &vmx_caps);
+	if (hull_is_shadow(vcpu) && image.cr3 != vcpu->mmu.root)
+		broken = "CR3 is not the root of the shadow tables";
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, exit, broken, true);
 	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);

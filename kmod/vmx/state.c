@@ -22,6 +22,7 @@
 #define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define PENDING_BS	BIT(14)
 #define TYPE_BUSY	BIT(1)
+#define TYPE_CODE	BIT(3)
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
@@ -81,11 +82,39 @@ static void read_segments(struct vmx_vcpu *vmx)
 	vmx->fresh = true;
 }
 
-static void write_segments(struct vmx_vcpu *vmx)
+static void bend_rpl(struct hull_segment *s, u16 dpl)
+{
+	s->selector = (s->selector & ~3) | dpl >> 5;
+}
+
+/*
+ * Guests that are not unrestricted are entered only with what protected mode can load. Real mode
+ * leaves other things behind, until the guest loads its segments again: they are bent a little.
+ * Elsewhere this changes nothing.
+ */
+static void bend_segments(struct hull_segments *s)
+{
+	struct hull_segment *const data[] = { &s->es, &s->ds, &s->fs, &s->gs };
+	int i;
+
+	s->cs.attr |= TYPE_CODE;
+	bend_rpl(&s->cs, s->ss.attr & HULL_SEG_DPL);
+	bend_rpl(&s->ss, s->ss.attr & HULL_SEG_DPL);
+	for (i = 0; i < ARRAY_SIZE(data); i++) {
+		u16 rpl = (data[i]->selector & 3) << 5;
+
+		if (!(data[i]->attr & TYPE_CODE) && (data[i]->attr & HULL_SEG_DPL) < rpl)
+			data[i]->attr = (data[i]->attr & ~HULL_SEG_DPL) | rpl;
+	}
+}
+
+static void write_segments(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	struct hull_segments *s = &vmx->segments;
 	int i;
 
+	if (!vmx_is_nested(vcpu) && !(vcpu->gprs.rflags & X86_EFLAGS_VM))
+		bend_segments(s);
 	for (i = 0; i < VMCS_SEGMENTS; i++)
 		write_segment(segment(s, i), i);
 	/* A task in TR is busy; SVM does not mind one that is said to be available. */
@@ -152,13 +181,20 @@ void vmx_write_cr0(struct hull_vcpu *vcpu)
 {
 	u64 must = vmx_caps.cr0_fixed[0] & ~(u64)(X86_CR0_PE | X86_CR0_PG);
 
+	if (!vmx_is_nested(vcpu))
+		must |= X86_CR0_WP;
 	vmcs_write(GUEST_CR0, (vcpu->control.cr0 & ~(u64)CR0_CACHE) | must);
 	vmcs_write(CR0_READ_SHADOW, vcpu->control.cr0);
 }
 
 void vmx_write_cr4(struct hull_vcpu *vcpu)
 {
-	vmcs_write(GUEST_CR4, vcpu->control.cr4 | vmx_caps.cr4_fixed[0]);
+	u64 cr4 = vcpu->control.cr4 | vmx_caps.cr4_fixed[0];
+
+	/* Shadow tables are of PAE's format, or long mode's, and their roots carry no PCID. */
+	if (!vmx_is_nested(vcpu))
+		cr4 = (cr4 | X86_CR4_PAE) & ~(u64)X86_CR4_PCIDE;
+	vmcs_write(GUEST_CR4, cr4);
 	vmcs_write(CR4_READ_SHADOW, vcpu->control.cr4);
 }
 
@@ -168,12 +204,19 @@ static bool is_pae(const struct hull_control *control)
 	       !(control->efer & EFER_LMA);
 }
 
-/* Entries of PAE's root are registers of the CPU, loaded with CR3. */
+/* Entries of PAE's root are registers of the CPU, loaded with CR3; with EPT, by us. */
 void vmx_prepare_state(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (likely(!(vmx->dirty & VMX_DIRTY_CONTROL)) || !is_pae(&vcpu->control))
+	if (likely(!(vmx->dirty & VMX_DIRTY_CONTROL)))
+		return;
+	if (vmx->ept && !vmx_is_nested(vcpu)) {
+		/* The guest begins to page: see bend_segments(). */
+		refresh(vcpu);
+		vmx->dirty |= VMX_DIRTY_SEGMENTS;
+	}
+	if (hull_is_shadow(vcpu) || !is_pae(&vcpu->control))
 		return;
 	if (hull_gpa_read(vcpu->vm, vcpu->control.cr3 & GENMASK_ULL(31, 5), vmx->pdpte,
 			  sizeof(vmx->pdpte)))
@@ -184,16 +227,32 @@ static void write_control(struct hull_vcpu *vcpu)
 {
 	const struct hull_control *control = &vcpu->control;
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u32 entry = vmx_caps.controls[VMX_ENTRY];
+	u32 entry = vmx_caps.controls[VMX_ENTRY], cpu2 = vmx_caps.controls[VMX_CPU2];
+	u64 efer = control->efer;
 	int i;
 
 	vmx_write_cr0(vcpu);
 	vmx_write_cr4(vcpu);
-	vmcs_write(GUEST_CR3, control->cr3);
-	vmcs_write(GUEST_IA32_EFER, control->efer);
+	if (vmx->ept != vmx_is_nested(vcpu)) {
+		/* A flush is of the kind that is in use: the other's is to be made up for. */
+		vmx->ept = !vmx->ept;
+		vmx->flushed_cpu = -1;
+	}
+	if (!vmx->ept) {
+		cpu2 &= ~(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST);
+		efer |= EFER_NX;
+	}
+	if (!vmx->vpid)
+		cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, cpu2);
+	vmcs_write(GUEST_IA32_EFER, efer);
 	if (control->efer & EFER_LMA)
 		entry |= VM_ENTRY_IA32E_MODE;
 	vmcs_write(VM_ENTRY_CONTROLS, entry);
+	/* On shadow tables, CR3 comes with each window. */
+	if (hull_is_shadow(vcpu))
+		return;
+	vmcs_write(GUEST_CR3, control->cr3);
 	if (!is_pae(control))
 		return;
 	for (i = 0; i < 4; i++)
@@ -236,8 +295,10 @@ void vmx_load_state(struct hull_vcpu *vcpu)
 	if (unlikely(vmx->dirty & VMX_DIRTY_CONTROL))
 		write_control(vcpu);
 	if (unlikely(vmx->dirty & VMX_DIRTY_SEGMENTS))
-		write_segments(vmx);
+		write_segments(vcpu, vmx);
 	vmx->dirty = 0;
+	if (hull_is_shadow(vcpu))
+		vmcs_write(GUEST_CR3, vcpu->mmu.root);
 }
 
 void vmx_store_state(struct hull_vcpu *vcpu)
@@ -248,7 +309,8 @@ void vmx_store_state(struct hull_vcpu *vcpu)
 	vcpu->gprs.rip = vmcs_read(GUEST_RIP);
 	vcpu->gprs.rflags = vmcs_read(GUEST_RFLAGS);
 	/* CR0 and CR4 are written with an exit only, as DR7 is. */
-	vcpu->control.cr3 = vmcs_read(GUEST_CR3);
+	if (!hull_is_shadow(vcpu))
+		vcpu->control.cr3 = vmcs_read(GUEST_CR3);
 	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	vcpu->event.shadow = vmx->interruptibility & INTERRUPT_SHADOW;
 	vcpu->event.nmi_masked = vmx->interruptibility & GUEST_INTR_STATE_NMI;

@@ -64,27 +64,48 @@ void vmcs_write_failed(unsigned long field, u64 value)
 
 /* ---- the constant part ---------------------------------------------------------------------- */
 
+/* With EPT translations are told apart by VM as well, and VPIDs are those of vCPUs. */
+static u16 first_vpid(const struct hull_vcpu *vcpu)
+{
+	if (!(vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENABLE_VPID))
+		return 0;
+	if (!hull_is_shadow(vcpu))
+		return vcpu->id + 1;
+	return vmx_caps.invvpid ? VMX_VPID_FIRST : 0;
+}
+
+static void init_exceptions(const struct hull_vcpu *vcpu)
+{
+	/* Delivered again by hand, so that a guest cannot fault in delivery without end. */
+	u32 exceptions = BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC);
+
+	if (hull_is_shadow(vcpu))
+		exceptions |= BIT(X86_TRAP_PF);
+	vmcs_write(EXCEPTION_BITMAP, exceptions);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+}
+
 static void init_vmcs(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	vmx->controls = vmx_caps.controls[VMX_CPU];
+	if (hull_is_shadow(vcpu))
+		vmx->controls |= VMX_SHADOW_EXITING;
+	vmx->vpid = first_vpid(vcpu);
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.controls[VMX_PIN]);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->controls);
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmx_caps.controls[VMX_CPU2]);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.controls[VMX_EXIT]);
 	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
 	vmcs_write(EPT_POINTER, vcpu->vm->mmu.root | vmx_caps.eptp);
-	if (vmx_vpid(vcpu))
-		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx_vpid(vcpu));
+	if (vmx->vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_caps.controls[VMX_PIN] & PIN_BASED_VMX_PREEMPTION_TIMER)
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer);
 	if (vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
-	/* Delivered again by hand, so that a guest cannot fault in delivery without end. */
-	vmcs_write(EXCEPTION_BITMAP, BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC));
-	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
-	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	init_exceptions(vcpu);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
@@ -222,7 +243,8 @@ void vmx_dump(struct hull_vcpu *vcpu)
 		return;
 	}
 	broken = vmx_check_control(&image, &vmx_caps) ?:
-		 vmx_check_state(&image, &vmx_caps, hull_gpa_bits) ?: vmx_check_guest(&image, &vmx_caps);
+		 vmx_check_state(&image, &vmx_caps, hull_gpa_bits) ?:
+		 vmx_check_guest(&image, &vmx_caps);
 	pr_info("vCPU %u: exit %llu%s%s\n", vcpu->id, image.reason & 0xffff,
 		image.reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? ", a failed entry: " : "",
 		broken ?: "");

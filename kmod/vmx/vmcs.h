@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 #include <asm/asm.h>
+#include <asm/vmx.h>
 
 void vmcs_write_failed(unsigned long field, u64 value);
 
@@ -65,6 +66,20 @@ static inline bool vmx_invept(u64 type, u64 eptp)
 	const struct { u64 eptp, zero; } what = { eptp, 0 };
 
 	asm goto("invept %[what], %[type]\n"
+		 "jna %l[failed]"
+		 : : [what] "m" (what), [type] "r" (type) : "cc", "memory" : failed);
+	return false;
+failed:
+	return true;
+}
+
+/* All VPIDs but 0. */
+static inline bool vmx_invvpid_all(void)
+{
+	const u64 what[2] = { };
+	const u64 type = VMX_VPID_EXTENT_ALL_CONTEXT;
+
+	asm goto("invvpid %[what], %[type]\n"
 		 "jna %l[failed]"
 		 : : [what] "m" (what), [type] "r" (type) : "cc", "memory" : failed);
 	return false;

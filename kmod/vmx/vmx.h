@@ -50,6 +50,9 @@
  * @host_nmi: an NMI of the host's ended the window
  * @budget: fast exits left before the window closes
  * @flushed_cpu: CPU where translations were flushed last
+ * @vpid: in the VMCS; 0: none
+ * @vpid_generation: shadow paging: @vpid is of this round on @flushed_cpu
+ * @ept: the VMCS has EPT on
  * @host_cpu: CPU whose constant state is in the VMCS
  * @host_cr3: of the host, in the VMCS; as @host_cr4, @host_fs
  */
@@ -77,6 +80,9 @@ struct vmx_vcpu {
 	bool host_nmi;
 	int budget;
 	int flushed_cpu;
+	u16 vpid;
+	u64 vpid_generation;
+	bool ept;
 	int host_cpu;
 	u64 host_cr3;
 	u64 host_cr4;
@@ -84,10 +90,14 @@ struct vmx_vcpu {
 };
 
 /**
- * struct vmx_cpu - per CPU: the page of VMXON, and host state that does not change
+ * struct vmx_cpu - per CPU: the page of VMXON, VPIDs, and host state that does not change
+ * @vpid_next: shadow paging: next VPID to hand out
+ * @vpid_generation: grows when all were handed out; then all VPIDs are flushed
  */
 struct vmx_cpu {
 	u32 *vmxon;
+	u32 vpid_next;
+	u64 vpid_generation;
 	struct desc_ptr gdt, idt;
 	u16 tr;
 	u64 tr_base;
@@ -120,10 +130,20 @@ static inline int vmx_syscall_index(u32 index)
 	return -1;
 }
 
-/* The VPID: with EPT, translations are told apart by VM as well. */
-static inline u16 vmx_vpid(const struct hull_vcpu *vcpu)
+/*
+ * VPIDs of guests on shadow tables: from the end where KVM, which takes the first one that is free,
+ * does not come.
+ */
+#define VMX_VPID_FIRST	0x8000
+#define VMX_VPID_END	0x10000
+
+/*
+ * EPT and unrestricted guest are on: always with nested paging; with shadow paging while the guest
+ * does not page, as the CPU enters such guests in no other way.
+ */
+static inline bool vmx_is_nested(const struct hull_vcpu *vcpu)
 {
-	return vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENABLE_VPID ? vcpu->id + 1 : 0;
+	return !hull_is_shadow(vcpu) || !(vcpu->control.cr0 & X86_CR0_PG);
 }
 
 /* caps.c */
