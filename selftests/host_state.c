@@ -252,6 +252,13 @@ static const char *probe_compare(const struct probe *probe, int fd)
 /* One slot of code: exits, or changes what must not reach the host. Registers are random. */
 #define SLOT(text)	".balign 32, 0x90\n" text "\n"
 
+/*
+ * LTR of a selector that is never null: see limit_code(). However code comes by, in the middle of
+ * an instruction or with what a random slot ends with as a prefix, it takes it from the code.
+ */
+#define LTR(selector)								\
+	SLOT(".fill 14, 1, 0x90\n ltr 1f(%rip)\n jmp 2f\n 1: .word " selector "\n 2:")
+
 asm(".pushsection .rodata\n.balign 32\nmenu:\n"
     SLOT("cpuid") SLOT("cpuid\n cpuid\n cpuid\n cpuid\n cpuid\n cpuid") SLOT(".byte 0x66\n cpuid")
     SLOT("mov $0xd, %eax\n xor %ecx, %ecx\n cpuid") SLOT("rdmsr") SLOT("wrmsr")
@@ -291,7 +298,7 @@ asm(".pushsection .rodata\n.balign 32\nmenu:\n"
     SLOT("mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %fs\n mov %eax, %gs")
     SLOT("mov $0x1b, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %fs\n mov %eax, %gs")
     SLOT("mov %eax, %ss") SLOT("xor %eax, %eax\n lldt %ax") SLOT("str %ax")
-    SLOT("mov $0x28, %eax\n ltr %ax") SLOT("mov $8, %eax\n ltr %ax")
+    LTR("0x28") LTR("8")
     SLOT("sgdt 0x40800\n sidt 0x40810") SLOT("lgdt 0x40800")
     SLOT("fninit\n fld1\n fldpi\n fldz") SLOT("ldmxcsr 0x40000") SLOT("fxsave 0x43000")
     SLOT("movq %rax, %xmm0\n movq %rcx, %xmm7\n movq %rdx, %xmm15")
