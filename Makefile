@@ -27,8 +27,11 @@ user/hull: FORCE
 	+@$(MAKE) --no-print-directory -C user hull
 
 # The scripts' own makes know nothing of this one's jobs.
-demo check check-long lint bench bench-linux:
+demo check check-long lint bench-linux:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL scripts/$(subst check-long,check --long,$@)
+
+bench:
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL sh -c 'scripts/bench && echo && scripts/bench --backend vmx'
 
 modules_install:
 	+@$(MAKE_MODULE) modules_install
@@ -56,7 +59,8 @@ help:
 #: make demo               boot Debian's kernel as a guest, in the lab or on this machine
 #: make check              all tests (less than 30 minutes on 2 CPUs); check-long: the long ones too
 #: make lint               style and static checks
-#: make bench              what each operation costs, in instructions; bench-linux: a Linux guest
+#: make bench              what each operation costs, in instructions, on SVM and VMX
+#: make bench-linux        what a Linux guest costs
 #: make install            modules_install for KVER, and the launcher ([DESTDIR=] [prefix=/usr/local])
 #: make compile_commands.json   for editors
 #: make clean

@@ -48,7 +48,7 @@
 
 /**
  * struct count - what an operation took
- * @insn: TSC difference in the guest: instructions, under icount
+ * @insn: TSC difference in the guest: instructions, under icount and in Bochs
  * @exits: exits
  * @windows: times that host state was switched in full (KVM: every exit)
  * @returns: returns to the launcher
