@@ -114,8 +114,9 @@ static const struct {
 } operations[] = {
 	ROW(empty, 4096),
 	ROW(cpuid, 4096), ROW(vmmcall, 4096), ROW(vmcall, 4096), ROW(port_read, 4096),
-	ROW(port_write, 4096), ROW(port_launcher, 1024), ROW(memory_launcher, 1024), ROW(doorbell_port, 1024),
-	ROW(doorbell_memory, 1024), ROW(posted, 4096), ROW(pm_timer, 1024), ROW(msr_read, 4096),
+	ROW(port_write, 4096), ROW(port_launcher, 1024), ROW(memory_launcher, 1024),
+	ROW(doorbell_port, 1024), ROW(doorbell_memory, 1024), ROW(posted, 4096),
+	ROW(pm_timer, 1024), ROW(msr_read, 4096),
 	ROW(msr_write, 1024), ROW(icr_write, 1024), ROW(eoi_write, 1024), ROW(self_ipi, 1024),
 	ROW(sti_hlt, 1024), ROW(deadline, 512), ROW(cr0_wp, 1024), ROW(cr4_pge, 1024),
 	ROW(cr3_load, 1024), ROW(cr3_switch, 1024), ROW(invlpg, 1024), ROW(guest_fault, 1024),
