@@ -300,7 +300,7 @@ static enum guest_mode mode_of(const struct hull_control *control)
 
 /*
  * Bochs' AMD CPU: no single step, and nobody stops what spins with IF clear. So IF is set at first,
- * and there is no way into handlers of @mode, with IF clear, from another mode, where they are any code.
+ * and no way leads, clearing IF, into handlers of @mode from another mode, where they are any code.
  */
 static void keep_interruptible(struct hull_vcpu_state *state, enum guest_mode mode)
 {
