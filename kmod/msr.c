@@ -57,8 +57,10 @@ static int write_backend(struct hull_vcpu *vcpu, u32 index, u64 value)
 }
 
 /*
- * Bases the CPU adds to addresses: a non-canonical one would fault in the host. How wide they are
- * is the CPU's matter, not CR4's.
+ * Bases the CPU adds to addresses: a non-canonical one would fault in the host. CPUs of both
+ * vendors check them, as those of descriptor tables, for the width they have, with CR4.LA57 clear
+ * too; so what counts here is the width that CPUID tells the guest of. MSRs that do not exit are
+ * checked by the CPU for its own.
  */
 static int write_canonical(struct hull_vcpu *vcpu, u32 index, u64 value)
 {

@@ -132,8 +132,8 @@ TEST_F(control, cr3_reads_back)
 
 TEST_F(control, cr4_reads_back)
 {
-	static const __u64 flips[] = { CR4_PGE, CR4_TSD, CR4_DE, CR4_PGE | CR4_DE, CR4_PAE,
-				       CR4_LA57 };
+	static const __u64 flips[] = { CR4_PGE, CR4_TSD, CR4_DE, CR4_PGE | CR4_DE, CR4_MCE,
+				       CR4_MCE | CR4_PGE, CR4_PAE, CR4_LA57 };
 	__u64 value = self->test.control.cr4;
 	size_t i, twice;
 

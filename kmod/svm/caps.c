@@ -37,5 +37,7 @@ int __init svm_probe(void)
 	hull_has_nested = edx & SVM_FEATURE_NPT;
 	svm_caps.asids = ebx;
 	svm_caps.nrips = use_nrips && (edx & SVM_FEATURE_NRIPS);
+	/* A machine check with CR4.MCE clear shuts the host down: the intercept sees only #MC. */
+	svm_caps.cr4_must = native_read_cr4() & X86_CR4_MCE;
 	return 0;
 }

@@ -302,7 +302,10 @@ static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, 
 	case 4:
 		if (!hull_fast_set_cr4(vcpu, value, shadow, &changed))
 			return false;
-		vmcb->save.cr4 ^= changed;
+		vmcb->save.cr4 ^= changed & ~svm_caps.cr4_must;
+		if (unlikely(changed & svm_caps.cr4_must))
+			svm_intercept_reads(vmcb, INTERCEPT_CR4_READ,
+					    vmcb->save.cr4 != vcpu->control.cr4);
 		if (shadow)
 			vmcb->save.cr3 = vcpu->mmu.root;
 		return true;

@@ -125,6 +125,8 @@ static bool check_entry(struct hull_vcpu *vcpu)
 		return false;
 	}
 	broken = svm_check_control(svm->vmcb, svm_caps.asids);
+	if (svm_caps.cr4_must & ~svm->vmcb->save.cr4)
+		broken = "CR4.MCE is clear: a machine check would end the host";
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, svm->exit, broken, true);
 	broken = svm_check_state(svm->vmcb);

@@ -78,7 +78,7 @@ static void set_nested_control(struct vmcb *vmcb, const struct hull_control *con
 {
 	vmcb->save.cr0 = control->cr0 & ~(u64)CR0_CACHE;
 	vmcb->save.cr3 = control->cr3;
-	vmcb->save.cr4 = control->cr4;
+	vmcb->save.cr4 = control->cr4 | svm_caps.cr4_must;
 	vmcb->save.efer = control->efer | EFER_SVME;
 	/*
 	 * LME means nothing until paging goes on, which is intercepted: it is kept from the CPU.
@@ -95,7 +95,7 @@ static void set_nested_control(struct vmcb *vmcb, const struct hull_control *con
  */
 static void set_shadow_control(struct vmcb *vmcb, const struct hull_control *control)
 {
-	u64 cr4 = (control->cr4 | X86_CR4_PAE) & ~(u64)X86_CR4_PCIDE;
+	u64 cr4 = (control->cr4 | X86_CR4_PAE | svm_caps.cr4_must) & ~(u64)X86_CR4_PCIDE;
 
 	/* Without paging there are no user pages to be kept from. */
 	if (!(control->cr0 & X86_CR0_PG))
@@ -105,7 +105,6 @@ static void set_shadow_control(struct vmcb *vmcb, const struct hull_control *con
 	vmcb->save.efer = control->efer | EFER_NX | EFER_SVME;
 	if (!(control->efer & EFER_LMA))
 		vmcb->save.efer &= ~(u64)EFER_LME;
-	svm_intercept_reads(vmcb, INTERCEPT_CR4_READ, cr4 != control->cr4);
 }
 
 void svm_set_control(struct hull_vcpu *vcpu)
@@ -119,6 +118,7 @@ void svm_set_control(struct hull_vcpu *vcpu)
 	else
 		set_nested_control(vmcb, control);
 	svm_intercept_reads(vmcb, INTERCEPT_CR0_READ, vmcb->save.cr0 != control->cr0);
+	svm_intercept_reads(vmcb, INTERCEPT_CR4_READ, vmcb->save.cr4 != control->cr4);
 }
 
 void svm_load_state(struct hull_vcpu *vcpu)

@@ -72,10 +72,12 @@ DECLARE_PER_CPU(struct svm_cpu, svm_cpus);
  * struct svm_caps - what the CPUs offer and the module uses; constant after load
  * @asids: number of ASIDs
  * @nrips: next RIP is saved (module parameter nrips, off until a test cell runs it)
+ * @cr4_must: bits of CR4 that stay set while a guest runs
  */
 struct svm_caps {
 	u32 asids;
 	bool nrips;
+	u64 cr4_must;
 };
 
 extern struct svm_caps svm_caps;

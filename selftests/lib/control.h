@@ -23,6 +23,7 @@
 #define CR4_TSD		0x4ULL
 #define CR4_DE		0x8ULL
 #define CR4_PAE		0x20ULL
+#define CR4_MCE		0x40ULL
 #define CR4_PGE		0x80ULL
 #define CR4_LA57	0x1000ULL
 
