@@ -57,7 +57,7 @@ help:
 
 #: make [KVER=version]     hull.ko for that kernel (default: the newest with headers), user/hull
 #: make demo               boot Debian's kernel as a guest, in the lab or on this machine
-#: make check              all tests (less than 30 minutes on 2 CPUs); check-long: the long ones too
+#: make check              all tests (half an hour on 2 CPUs; the first builds two kernels); check-long: the long ones too
 #: make lint               style and static checks
 #: make bench              what each operation costs, in instructions, on SVM and VMX
 #: make bench-linux        what a Linux guest costs

@@ -33,19 +33,21 @@ gone() {
 # ends_by SIGNAL STATUS PATTERN OPTION...: a lab whose emulator's command matches PATTERN gets the
 # signal once that runs; nothing may be left.
 ends_by() {
-	local signal=$1 wanted=$2 pattern=$3 result=0 emulator='' lab
+	local signal=$1 wanted=$2 pattern=$3 result=0 emulator='' lab i
 	shift 3
 	# Background jobs of a shell without job control ignore SIGINT.
 	set -m
 	"$LAB" --no-module "$@" 3>&- &
 	lab=$!
 	set +m
-	while [ -z "$emulator" ]; do
+	for ((i = 0; i < 1500; i++)); do
+		emulator=$(pgrep -f "$pattern") && break
+		kill -0 $lab || break
 		sleep 0.2
-		emulator=$(pgrep -f "$pattern" || :)
 	done
-	kill -"$signal" $lab
+	kill -"$signal" $lab || :
 	wait $lab || result=$?
+	[ -n "$emulator" ]
 	[ $result -eq "$wanted" ]
 	run pgrep -f "$pattern"
 	[ "$status" -eq 1 ]
