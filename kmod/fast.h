@@ -19,6 +19,10 @@
 #include "state.h"
 #include "vcpu.h"
 
+/* For entry.h. */
+static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
+static_assert(offsetof(struct hull_vcpu, control.cr2) == 19 * 8);
+
 /* User address of @gpa, or 0. The window is an RCU read-side section: interrupts are off. */
 static __always_inline unsigned long hull_fast_hva(struct hull_vcpu *vcpu, gpa_t gpa)
 {

@@ -20,7 +20,6 @@ static_assert(offsetof(struct svm_entry, vmcb_pa) == 0);
 static_assert(offsetof(struct svm_entry, host_pa) == 8);
 static_assert(offsetof(struct svm_entry, guest_gs) == 16);
 static_assert(offsetof(struct svm_entry, host_gs) == 24);
-static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
 
 /* Fast exits in a row before the host gets a look in. */
 #define WINDOW_BUDGET	4096

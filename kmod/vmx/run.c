@@ -18,8 +18,6 @@
 #include "vmcs.h"
 
 /* For entry.S. */
-static_assert(offsetof(struct hull_vcpu, gprs.gpr) == 0);
-static_assert(offsetof(struct hull_vcpu, control.cr2) == 19 * 8);
 static_assert(HOST_RSP == 0x6c14);
 
 /* Fast exits in a row before the host gets a look in. */
