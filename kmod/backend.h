@@ -12,7 +12,7 @@
 /* Why the window closed. */
 enum hull_exit_kind {
 	HULL_X_NONE,		/* host interrupt, request, budget: nothing to do */
-	HULL_X_PORT,		/* port: port, size, write, string, rep, value in RAX */
+	HULL_X_PORT,		/* port: port, size, write, string, value in RAX */
 	HULL_X_MEMORY,		/* nested fault: gpa, access; next_rip not 0: a plain MOV */
 	HULL_X_MSR,		/* write: index in RCX */
 	HULL_X_CPUID,
@@ -52,7 +52,6 @@ enum hull_exit_kind {
  * @write: port, plain MOV, MSR: a write
  * @value: port, plain MOV: what is written
  * @string: INS or OUTS
- * @rep: with a REP prefix
  * @delivery: it happened while an event was being delivered, not by the instruction at RIP
  * @vector: exception
  * @error_code: exception, page fault
@@ -72,7 +71,6 @@ struct hull_exit {
 	u8 size;
 	bool write;
 	bool string;
-	bool rep;
 	bool delivery;
 	u8 vector;
 	u8 reg;
@@ -107,10 +105,10 @@ struct hull_backend {
 	void (*vcpu_reset)(struct hull_vcpu *vcpu, bool init);
 
 	/*
-	 * One window: enter, handle fast exits, leave; fills @exit. 0; -EBUSY: another hypervisor
-	 * has taken the hardware; -EINVAL, -EIO: the CPU refuses.
+	 * One window: enter, handle fast exits, leave; fills vcpu->exit. 0; -EBUSY: another
+	 * hypervisor has taken the hardware; -EINVAL, -EIO: the CPU refuses.
 	 */
-	int (*run)(struct hull_vcpu *vcpu, struct hull_exit *exit);
+	int (*run)(struct hull_vcpu *vcpu);
 
 	void (*get_segments)(struct hull_vcpu *vcpu, struct hull_segments *segments);
 	void (*set_segments)(struct hull_vcpu *vcpu, const struct hull_segments *segments);

@@ -115,12 +115,11 @@ int hull_set_cr4(struct hull_vcpu *vcpu, u64 value)
 	if ((changed & value & X86_CR4_PCIDE) &&
 	    (!(control->efer & EFER_LMA) || (control->cr3 & HULL_CR3_PCID)))
 		return -EINVAL;
-	if ((changed & (HULL_CR4_MODE | X86_CR4_PGE)) &&
+	if ((changed & HULL_CR4_FLUSH) &&
 	    !hull_valid_root(vcpu, control->cr0, control->cr3, value, false))
 		return -EINVAL;
 	control->cr4 = value;
-	hull_control_changed(vcpu, changed & HULL_CR4_MODE,
-			     changed & (HULL_CR4_MODE | X86_CR4_PGE));
+	hull_control_changed(vcpu, changed & HULL_CR4_MODE, changed & HULL_CR4_FLUSH);
 	return 0;
 }
 

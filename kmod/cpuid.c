@@ -394,8 +394,9 @@ static u32 xsave_size_for(const struct hull_cpuid_table *table, u64 xcr0)
 	return size;
 }
 
-void hull_cpuid_execute(struct hull_vcpu *vcpu, u64 *rax, u64 *gpr, u64 cr4)
+void hull_cpuid_execute(struct hull_vcpu *vcpu, u64 *rax)
 {
+	u64 *gpr = vcpu->gprs.gpr;
 	const struct hull_cpuid_table *table = vcpu->cpuid;
 	u32 leaf = *rax, subleaf = gpr[1];
 	const struct hull_cpuid_entry *entry = find_entry(table, leaf, subleaf);
@@ -408,7 +409,7 @@ void hull_cpuid_execute(struct hull_vcpu *vcpu, u64 *rax, u64 *gpr, u64 cr4)
 	gpr[HULL_GPR_RBX] = entry->ebx;
 	gpr[HULL_GPR_RCX] = entry->ecx;
 	gpr[HULL_GPR_RDX] = entry->edx;
-	if (leaf == 1 && (cr4 & X86_CR4_OSXSAVE))
+	if (leaf == 1 && (vcpu->control.cr4 & X86_CR4_OSXSAVE))
 		gpr[HULL_GPR_RCX] |= F(OSXSAVE);
 	else if (leaf == 0xd && subleaf <= 1)
 		gpr[HULL_GPR_RBX] = xsave_size_for(table, vcpu->control.xcr0);

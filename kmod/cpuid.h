@@ -45,11 +45,8 @@ int hull_cpuid_create(struct hull_vcpu *vcpu);
 void hull_cpuid_destroy(struct hull_vcpu *vcpu);
 int hull_cpuid_set(struct hull_vcpu *vcpu, const struct hull_cpuid *args);
 
-/*
- * Execute CPUID: registers in hardware order at @gpr (RAX, RCX, RDX, RBX), @cr4 and @xcr0 for the
- * bits that follow them. In the window.
- */
-void hull_cpuid_execute(struct hull_vcpu *vcpu, u64 *rax, u64 *gpr, u64 cr4);
+/* Execute CPUID: RAX is at @rax, the other registers in vcpu->gprs. In the window or outside. */
+void hull_cpuid_execute(struct hull_vcpu *vcpu, u64 *rax);
 
 u64 hull_cpuid_efer_mask(struct hull_vcpu *vcpu);
 u64 hull_cpuid_cr4_mask(struct hull_vcpu *vcpu);

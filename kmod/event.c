@@ -111,6 +111,7 @@ void hull_event_reset(struct hull_vcpu *vcpu)
 	event->interrupt = -1;
 	event->nmi_masked = false;
 	event->shadow = false;
+	event->injected = HULL_INJECTION_NONE;
 	atomic_set(&event->nmi_pending, 0);
 }
 
@@ -168,6 +169,33 @@ void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_i
 			hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 	}
 	select_interrupt(vcpu, interruptible, next);
+}
+
+void hull_event_requeue(struct hull_vcpu *vcpu, u32 info, u32 error_code, u64 cr2)
+{
+	struct hull_event *event = &vcpu->event;
+	u8 vector = info & HULL_DELIVERY_VECTOR;
+
+	switch (info & HULL_DELIVERY_TYPE) {
+	case HULL_DELIVERY_INTERRUPT:
+		event->interrupt = vector;
+		break;
+	case HULL_DELIVERY_NMI:
+		event->nmi_masked = false;
+		atomic_inc(&event->nmi_pending);
+		break;
+	case HULL_DELIVERY_EXCEPTION:
+		/* INT3 and INTO are executed again, as INT n is: RIP is at the instruction. */
+		if (vector == X86_TRAP_BP || vector == X86_TRAP_OF)
+			break;
+		event->exception = true;
+		event->vector = vector;
+		event->has_error = info & HULL_DELIVERY_ERROR;
+		event->error_code = error_code;
+		event->fault_address = cr2;
+		break;
+	}
+	hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 }
 
 bool hull_event_wakes(struct hull_vcpu *vcpu, bool interrupts)

@@ -29,6 +29,7 @@
  * @startup: INIT and SIPI that wait, HULL_STARTUP_* bits; atomic
  * @sipi_vector: of the latest SIPI
  * @triple_fault: an exception could not be delivered: the guest shuts down
+ * @injected: what the last entry delivers: enum hull_injection_kind
  */
 struct hull_event {
 	bool exception;
@@ -45,10 +46,22 @@ struct hull_event {
 	unsigned long startup;
 	u8 sipi_vector;
 	bool triple_fault;
+	u8 injected;
 };
 
 #define HULL_STARTUP_INIT	0
 #define HULL_STARTUP_SIPI	1
+
+/*
+ * How both vendors' hardware describes an event that is to be delivered, or whose delivery an exit
+ * interrupted.
+ */
+#define HULL_DELIVERY_VECTOR	0xffU
+#define HULL_DELIVERY_TYPE		(7U << 8)
+#define HULL_DELIVERY_INTERRUPT	(0U << 8)
+#define HULL_DELIVERY_NMI		(2U << 8)
+#define HULL_DELIVERY_EXCEPTION	(3U << 8)
+#define HULL_DELIVERY_ERROR	BIT(11)
 
 enum hull_injection_kind {
 	HULL_INJECTION_NONE,
@@ -80,6 +93,12 @@ struct hull_injection {
  * exception or interrupt stays queued until the backend saw it delivered.
  */
 void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_injection *next);
+
+/*
+ * An exit interrupted the delivery of @info (HULL_DELIVERY_*), which is queued again. @cr2: of the
+ * guest. In the window.
+ */
+void hull_event_requeue(struct hull_vcpu *vcpu, u32 info, u32 error_code, u64 cr2);
 
 /* Is there something that ends HLT? @interrupts: RFLAGS.IF. Any time in the vCPU thread. */
 bool hull_event_wakes(struct hull_vcpu *vcpu, bool interrupts);

@@ -177,36 +177,22 @@ static int exit_invlpg(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 
 static int exit_cpuid(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	u64 *gpr = vcpu->gprs.gpr;
-
 	EXPECT(vcpu, exit, HULL_OP_CPUID);
-	hull_cpuid_execute(vcpu, &gpr[HULL_GPR_RAX], gpr, vcpu->control.cr4);
+	hull_cpuid_execute(vcpu, &vcpu->gprs.gpr[HULL_GPR_RAX]);
 	return skip(vcpu, exit);
 }
 
 static int exit_msr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
-	u64 *gpr = vcpu->gprs.gpr;
-	u32 index = gpr[HULL_GPR_RCX];
-	u64 value;
+	u64 *rax = &vcpu->gprs.gpr[HULL_GPR_RAX];
 	int err;
 
 	EXPECT(vcpu, exit, exit->write ? HULL_OP_WRMSR : HULL_OP_RDMSR);
-	if (exit->write) {
-		value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
-		err = hull_msr_write(vcpu, index, value, false);
-	} else {
-		err = hull_msr_read(vcpu, index, &value, false);
-	}
-	if (err) {
-		hull_inject_gp(vcpu);
-		return HULL_RESUME;
-	}
-	if (!exit->write) {
-		gpr[HULL_GPR_RAX] = (u32)value;
-		gpr[HULL_GPR_RDX] = value >> 32;
-	}
-	return skip(vcpu, exit);
+	err = exit->write ? hull_wrmsr(vcpu, *rax, false) : hull_rdmsr(vcpu, rax);
+	if (!err)
+		return skip(vcpu, exit);
+	hull_inject_gp(vcpu);
+	return HULL_RESUME;
 }
 
 bool hull_hypercall(struct hull_vcpu *vcpu, u64 number, u64 *result)
@@ -293,22 +279,6 @@ static int move_to_cr(struct hull_vcpu *vcpu, u8 cr, u64 value)
 	}
 }
 
-static u64 move_from_cr(struct hull_vcpu *vcpu, u8 cr)
-{
-	switch (cr) {
-	case 0:
-		return vcpu->control.cr0;
-	case 3:
-		return vcpu->control.cr3;
-	case 4:
-		return vcpu->control.cr4;
-	case 8:
-		return vcpu->lapic ? hull_lapic_get_cr8(vcpu) : vcpu->control.cr8;
-	default:
-		return 0;
-	}
-}
-
 static int exit_cr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 {
 	const struct hull_insn *insn = &vcpu->emu.insn;
@@ -331,7 +301,8 @@ static int exit_cr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 		err = move_to_cr(vcpu, insn->reg, is_long ? value : (u32)value);
 		break;
 	case HULL_OP_MOV_FROM_CR:
-		value = move_from_cr(vcpu, insn->reg);
+		if (!hull_fast_get_cr(vcpu, true, insn->reg, &value))
+			value = vcpu->control.cr8;
 		gpr[insn->rm] = is_long ? value : (u32)value;
 		break;
 	case HULL_OP_CLTS:
@@ -452,15 +423,14 @@ static int exit_unknown(struct hull_vcpu *vcpu, const struct hull_exit *exit, u3
 	return hull_vcpu_end(vcpu, reason, exit->code, exit->info[0], exit->info[1]);
 }
 
-bool hull_refuse_entry(struct hull_vcpu *vcpu, struct hull_exit *exit, const char *broken,
-		       bool ours)
+bool hull_refuse_entry(struct hull_vcpu *vcpu, const char *broken, bool ours)
 {
 	if (ours)
 		hull_check_failed(vcpu->vm, broken, vcpu->id, vcpu->last_exit_code);
 	else
 		pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
 				    task_tgid_nr(current), broken);
-	exit->kind = ours ? HULL_X_CHECK_FAILED : HULL_X_BAD_STATE;
+	vcpu->exit.kind = ours ? HULL_X_CHECK_FAILED : HULL_X_BAD_STATE;
 	return false;
 }
 

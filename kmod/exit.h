@@ -55,10 +55,9 @@ static inline void hull_merge_result(u64 *gpr, u8 size, u64 value)
 
 /*
  * The vendor's checker found @broken before an entry. @ours: no state of user space's or the
- * guest's can be the reason. Fills @exit, returns false. In the window.
+ * guest's can be the reason. Sets vcpu->exit.kind, returns false. In the window.
  */
-bool hull_refuse_entry(struct hull_vcpu *vcpu, struct hull_exit *exit, const char *broken,
-		       bool ours);
+bool hull_refuse_entry(struct hull_vcpu *vcpu, const char *broken, bool ours);
 
 /* Step over the current instruction to @rip: ends an interrupt shadow. Outside the window. */
 void hull_skip_to(struct hull_vcpu *vcpu, u64 rip);

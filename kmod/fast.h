@@ -12,9 +12,11 @@
 #include <asm/msr-index.h>
 #include <asm/pgtable_types.h>
 
+#include "backend.h"
 #include "cpuid.h"
 #include "irqchip/irqchip.h"
 #include "mem/region.h"
+#include "msr.h"
 #include "ring.h"
 #include "state.h"
 #include "vcpu.h"
@@ -148,10 +150,6 @@ bool hull_fast_legacy_code(struct hull_vcpu *vcpu, u64 cr3, u32 linear, bool use
 /* Bits of CR4 that select a mode of long mode, with nested paging. */
 #define FAST_CR4_NOT	((u64)(X86_CR4_PAE | X86_CR4_LA57))
 
-/*
- * MOV to CR0 and CR4 in the window. @shadow: the VM has shadow paging. True: vcpu->control is
- * written, and the backend changes the same bits, where the CPU has the guest's.
- */
 static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value, bool shadow,
 					      u64 *changed)
 {
@@ -167,26 +165,28 @@ static __always_inline bool hull_fast_set_cr0(struct hull_vcpu *vcpu, u64 value,
 static __always_inline bool hull_fast_set_cr4(struct hull_vcpu *vcpu, u64 value, bool shadow,
 					      u64 *changed)
 {
-	*changed = value ^ vcpu->control.cr4;
+	struct hull_control *control = &vcpu->control;
+
+	*changed = value ^ control->cr4;
 	if (*changed & (~vcpu->cpuid->cr4_mask | (shadow ? HULL_CR4_MODE : FAST_CR4_NOT)))
 		return false;
-	if (shadow && (*changed & X86_CR4_PGE) &&
-	    !hull_valid_root(vcpu, vcpu->control.cr0, vcpu->control.cr3, value, true))
-		return false;
-	vcpu->control.cr4 = value;
-	if (*changed & (HULL_CR4_MODE | X86_CR4_PGE)) {
-		if (shadow)
-			hull_shadow_reload(vcpu);
-		else
-			hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
+	if (!(*changed & HULL_CR4_FLUSH)) {
+		control->cr4 = value;
+		return true;
+	}
+	if (shadow) {
+		if (!hull_valid_root(vcpu, control->cr0, control->cr3, value, true))
+			return false;
+		control->cr4 = value;
+		hull_shadow_reload(vcpu);
+	} else {
+		/* The entries of PAE's root are to be loaded again. */
+		if (hull_is_pae(control->cr0, value, control->efer) && hull_backend->pae_registers)
+			return false;
+		control->cr4 = value;
+		hull_vcpu_set_request(vcpu, HULL_REQ_FLUSH);
 	}
 	return true;
-}
-
-/* Shadow paging; with nested paging the CPU loads CR3 itself. */
-static __always_inline bool hull_fast_set_cr3(struct hull_vcpu *vcpu, u64 value)
-{
-	return hull_load_cr3(vcpu, value, true);
 }
 
 static __always_inline bool hull_fast_set_cr8(struct hull_vcpu *vcpu, u64 value)
@@ -195,6 +195,29 @@ static __always_inline bool hull_fast_set_cr8(struct hull_vcpu *vcpu, u64 value)
 		return false;
 	hull_lapic_set_cr8(vcpu, value);
 	return true;
+}
+
+/*
+ * MOV to a control register in the window. @shadow: the VM has shadow paging; with nested paging
+ * the CPU loads CR3 itself. True: vcpu->control is written, and the backend changes the bits
+ * @changed of CR0 or CR4 where the CPU has the guest's, and CR3 with shadow paging; false: to be
+ * done outside, where a refusal is #GP.
+ */
+static __always_inline bool hull_fast_set_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr,
+					     u64 value, u64 *changed)
+{
+	switch (cr) {
+	case 0:
+		return hull_fast_set_cr0(vcpu, value, shadow, changed);
+	case 3:
+		return shadow && hull_load_cr3(vcpu, value, true);
+	case 4:
+		return hull_fast_set_cr4(vcpu, value, shadow, changed);
+	case 8:
+		return hull_fast_set_cr8(vcpu, value);
+	default:
+		return false;
+	}
 }
 
 /* CR0, CR3, CR4, CR8 as the guest wrote them. */
@@ -277,6 +300,88 @@ static __always_inline bool hull_fast_port(struct hull_vcpu *vcpu, u16 port, u8 
 	return write && hull_ring_write_fast(vcpu, HULL_SPACE_PORT, port, size, *value);
 }
 
+/* The same for an exit, which is described when the port belongs to somebody else. */
+static __always_inline bool hull_fast_io(struct hull_vcpu *vcpu, u64 *rax, u16 port, u8 size,
+					 bool write, bool string)
+{
+	struct hull_exit *exit = &vcpu->exit;
+	u32 value = *rax;
+
+	if (likely(!string) && hull_fast_port(vcpu, port, size, write, &value)) {
+		if (!write)
+			hull_merge_result(rax, size, value);
+		return true;
+	}
+	exit->kind = HULL_X_PORT;
+	exit->port = port;
+	exit->size = size;
+	exit->write = write;
+	exit->string = string;
+	exit->value = value;
+	return false;
+}
+
+/* RDMSR and WRMSR, in the window (@fast) or outside; RAX is at @rax, or is @rax. 0: done. */
+static __always_inline int hull_rdmsr(struct hull_vcpu *vcpu, u64 *rax)
+{
+	u64 *gpr = vcpu->gprs.gpr, value;
+	int err = hull_msr_read(vcpu, gpr[HULL_GPR_RCX], &value);
+
+	if (err)
+		return err;
+	*rax = (u32)value;
+	gpr[HULL_GPR_RDX] = value >> 32;
+	return 0;
+}
+
+static __always_inline int hull_wrmsr(struct hull_vcpu *vcpu, u64 rax, bool fast)
+{
+	const u64 *gpr = vcpu->gprs.gpr;
+	u32 index = gpr[HULL_GPR_RCX];
+
+	/* EFER works on the neutral state, which is loaded only outside the window. */
+	if (fast && index == MSR_EFER)
+		return -EAGAIN;
+	return hull_msr_write(vcpu, index, (u32)rax | gpr[HULL_GPR_RDX] << 32, fast);
+}
+
+static __always_inline bool hull_fast_hypercall(struct hull_vcpu *vcpu, u64 *rax, u8 cpl)
+{
+	u64 result;
+
+	if (cpl || !hull_hypercall(vcpu, *rax, &result))
+		return false;
+	*rax = result;
+	return true;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+/* What an exit's handler says in the window. */
+enum { HULL_AGAIN, HULL_LEAVE };
+
+/* HLT, with RIP behind it: with something to deliver it never leaves the window. */
+static __always_inline int hull_fast_hlt(struct hull_vcpu *vcpu, bool interrupts)
+{
+	if (hull_event_wakes(vcpu, interrupts)) {
+		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
+		return HULL_AGAIN;
+	}
+	vcpu->run_state = HULL_STATE_HALTED;
+	vcpu->exit.kind = HULL_X_NONE;
+	return HULL_LEAVE;
+}
+
+/* What the last entry was to deliver is delivered, unless hull_event_requeue() follows. */
+static __always_inline void hull_fast_delivered(struct hull_event *event)
+{
+	if (event->injected == HULL_INJECTION_EXCEPTION)
+		event->exception = false;
+	else if (event->injected == HULL_INJECTION_INTERRUPT)
+		event->interrupt = -1;
+	event->injected = HULL_INJECTION_NONE;
+}
+
 /* What can only be done outside the window. */
 #define HULL_LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | \
 				 BIT(HULL_REQ_ROOT))
@@ -286,7 +391,7 @@ static __always_inline bool hull_fast_port(struct hull_vcpu *vcpu, u16 port, u8 
  * events, since what is injected must be followed by an entry; then the oracle.
  * @stale: is what is cached under this vCPU's TLB tag on this CPU not known to be its own?
  * All are the backend's, constants.
- * 0: enter; 1: leave the window.
+ * HULL_AGAIN: enter; HULL_LEAVE: leave the window.
  */
 static __always_inline int hull_next_entry(struct hull_vcpu *vcpu,
 					   bool (*stale)(struct hull_vcpu *vcpu),
@@ -298,19 +403,54 @@ static __always_inline int hull_next_entry(struct hull_vcpu *vcpu,
 	vcpu->mmu.due = hull_mmu_due(&vcpu->vm->mmu);
 	smp_rmb();
 	if (hull_work_pending() || (READ_ONCE(vcpu->requests) & HULL_LEAVE_REQUESTS))
-		return 1;
+		return HULL_LEAVE;
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_FLUSH) || stale(vcpu))
 		flush(vcpu);
 	/* Interrupts that the vCPU caused itself come without a request. */
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_EVENT) || hull_fast_irq(vcpu))
 		inject(vcpu);
 	if (unlikely(vcpu->event.triple_fault))
-		return 1;
+		return HULL_LEAVE;
 	if (unlikely(hull_check || vcpu->state_set) && !check(vcpu)) {
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return 1;
+		return HULL_LEAVE;
 	}
-	return 0;
+	return HULL_AGAIN;
+}
+
+/* Fast exits in a row before the host gets a look in. */
+#define HULL_WINDOW_BUDGET	4096
+
+/* The window is open: from here on a kick is an interrupt. Interrupts are off. */
+static __always_inline void hull_window_begin(struct hull_vcpu *vcpu)
+{
+	vcpu->budget = HULL_WINDOW_BUDGET;
+	if (unlikely(vcpu->cpu != smp_processor_id())) {
+		vcpu->cpu = smp_processor_id();
+		hull_vcpu_set_request(vcpu, HULL_REQ_CLOCK);
+	}
+	/* Full barrier: a requester sees the mode, or its request is seen before the entry. */
+	smp_store_mb(vcpu->mode, HULL_IN_GUEST);
+}
+
+static __always_inline void hull_window_end(struct hull_vcpu *vcpu)
+{
+	smp_store_release(&vcpu->mode, HULL_OUTSIDE);
+}
+
+/* An exit was handled in the window: HULL_AGAIN, or HULL_LEAVE with the exit's kind. */
+static __always_inline int hull_window_go_on(struct hull_vcpu *vcpu,
+					     int (*next_entry)(struct hull_vcpu *vcpu))
+{
+	if (likely(--vcpu->budget)) {
+		if (likely(!READ_ONCE(vcpu->requests) && !hull_fast_irq(vcpu) &&
+			   !hull_work_pending() && !hull_check))
+			return HULL_AGAIN;
+		vcpu->exit.kind = HULL_X_NONE;
+		return next_entry(vcpu);
+	}
+	vcpu->exit.kind = HULL_X_NONE;
+	return HULL_LEAVE;
 }
 
 #endif

@@ -285,6 +285,9 @@ err_fpu:
 
 void hull_host_leave(struct hull_vcpu *vcpu)
 {
+	/* The guest's exit took it: it is handed to the host's handler, on the same CPU. */
+	if (unlikely(vcpu->exit.kind == HULL_X_MACHINE_CHECK))
+		asm volatile("int $18");
 	restore_host_debug(vcpu);
 	sync_xcr0(vcpu);
 	if (vcpu->control.xcr0 != host_xcr0 || boot_cpu_has(X86_FEATURE_HYPERVISOR))

@@ -44,12 +44,6 @@ void hull_virt_put(void);
 int hull_host_enter(struct hull_vcpu *vcpu);
 void hull_host_leave(struct hull_vcpu *vcpu);
 
-/* The guest's exit took it: hand it to the host's handler, on the same CPU, in the window. */
-static inline void hull_host_machine_check(void)
-{
-	asm volatile("int $18");
-}
-
 /* IBPB when this CPU last ran another vCPU; in the window. */
 void hull_host_predictors(struct hull_vcpu *vcpu);
 

@@ -367,7 +367,7 @@ static const struct msr_row *find_row(u32 index)
 	return NULL;
 }
 
-int hull_msr_read(struct hull_vcpu *vcpu, u32 index, u64 *value, bool atomic)
+int hull_msr_read(struct hull_vcpu *vcpu, u32 index, u64 *value)
 {
 	const struct msr_row *row = find_row(index);
 

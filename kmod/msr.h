@@ -38,10 +38,10 @@ void hull_msr_destroy(struct hull_vcpu *vcpu);
 void hull_msr_reset(struct hull_vcpu *vcpu, bool init);
 
 /*
- * RDMSR and WRMSR of the guest. In the window (@atomic) or outside.
+ * RDMSR and WRMSR of the guest. In the window (writes: @atomic) or outside.
  * 0; -EINVAL: inject #GP; -EAGAIN: only outside the window.
  */
-int hull_msr_read(struct hull_vcpu *vcpu, u32 index, u64 *value, bool atomic);
+int hull_msr_read(struct hull_vcpu *vcpu, u32 index, u64 *value);
 int hull_msr_write(struct hull_vcpu *vcpu, u32 index, u64 value, bool atomic);
 
 /* The MSR group of the interface. */

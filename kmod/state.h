@@ -18,6 +18,7 @@
 /* What selects a paging mode or rights in it: a TLB forgets when one changes, as with PGE. */
 #define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | \
 			 X86_CR4_PCIDE | X86_CR4_LA57)
+#define HULL_CR4_FLUSH	(HULL_CR4_MODE | X86_CR4_PGE)
 
 /* Linear addresses have 57 bits, or 48. */
 static inline bool hull_is_canonical(u64 linear, bool la57)
@@ -52,11 +53,15 @@ bool hull_valid_cr0(u64 value);
  */
 bool hull_valid_pae_root(struct hull_vcpu *vcpu, u64 cr3, bool atomic);
 
+/* PAE paging, and not that of long mode. */
+static inline bool hull_is_pae(u64 cr0, u64 cr4, u64 efer)
+{
+	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
+}
+
 static inline bool hull_valid_root(struct hull_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, bool atomic)
 {
-	if (!(cr0 & X86_CR0_PG) || !(cr4 & X86_CR4_PAE) || (vcpu->control.efer & EFER_LMA))
-		return true;
-	return hull_valid_pae_root(vcpu, cr3, atomic);
+	return !hull_is_pae(cr0, cr4, vcpu->control.efer) || hull_valid_pae_root(vcpu, cr3, atomic);
 }
 
 /* MOV to CR3 under shadow paging; with nested paging the CPU does it. False: it is refused. */

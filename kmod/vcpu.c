@@ -221,11 +221,12 @@ static int run_once(struct hull_vcpu *vcpu)
 			return err;
 	}
 	exit->kind = HULL_X_NONE;
-	err = hull_backend->run(vcpu, exit);
+	err = hull_backend->run(vcpu);
 	if (err == -EBUSY)
 		return err;
 	if (err)
 		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, 0, -err, 0);
+	hull_count(vcpu, HULL_STAT_WINDOWS);
 	return exit->kind == HULL_X_NONE ? HULL_RESUME : handle_exit(vcpu, exit);
 }
 

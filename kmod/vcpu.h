@@ -97,6 +97,7 @@ struct hull_move {
  * @mode: enum hull_vcpu_mode; written by the vCPU thread
  * @run_state: HULL_STATE_*; written by the vCPU thread
  * @cpu: where the window is or was last; written by the vCPU thread with interrupts off
+ * @budget: fast exits left before the window closes
  * @wait: the vCPU thread sleeps here (HLT, mailbox)
  * @mutex: held over each ioctl of this vCPU
  * @run: page shared with the launcher
@@ -112,6 +113,7 @@ struct hull_vcpu {
 	unsigned long requests;
 	int mode;
 	int cpu;
+	int budget;
 	u32 run_state;
 	u32 id;
 

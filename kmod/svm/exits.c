@@ -26,8 +26,6 @@
 #define CODE_MOV_TO_CR	0x220fU
 #define CODE_0F01	0x010fU
 
-enum { LEAVE = 1, AGAIN = 0 };
-
 /* ---- stepping over instructions ------------------------------------------------------------- */
 
 /*
@@ -96,7 +94,6 @@ static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *v
 	       (bytes & (BIT(len * 8) - 1)) == code;
 }
 
-/* False: a trap is due, which the slow path delivers. */
 static __always_inline void advance(struct hull_vcpu *vcpu, struct vmcb *vmcb, u64 rip)
 {
 	vmcb->save.rip = rip;
@@ -110,51 +107,32 @@ static __always_inline void advance(struct hull_vcpu *vcpu, struct vmcb *vmcb, u
 	}
 }
 
-/* ---- delivery that an exit interrupted ------------------------------------------------------ */
-
-static void requeue(struct hull_vcpu *vcpu, struct vmcb *vmcb, u32 info)
+static __always_inline int done(struct hull_vcpu *vcpu, struct vmcb *vmcb, unsigned int len)
 {
-	struct hull_event *event = &vcpu->event;
-	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
-
-	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
-	case SVM_EXITINTINFO_TYPE_INTR:
-		event->interrupt = vector;
-		break;
-	case SVM_EXITINTINFO_TYPE_NMI:
-		event->nmi_masked = false;
-		atomic_inc(&event->nmi_pending);
-		break;
-	case SVM_EXITINTINFO_TYPE_EXEPT:
-		/* INT3 and INTO are executed again, as INT n is: RIP is at the instruction. */
-		if (vector == X86_TRAP_BP || vector == X86_TRAP_OF)
-			break;
-		event->exception = true;
-		event->vector = vector;
-		event->has_error = info & SVM_EXITINTINFO_VALID_ERR;
-		event->error_code = vmcb->control.exit_int_info_err;
-		event->fault_address = vmcb->save.cr2;
-		break;
-	}
-	hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
+	advance(vcpu, vmcb, vmcb->save.rip + len);
+	return HULL_AGAIN;
 }
 
-static __always_inline void finish_delivery(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-					    struct vmcb *vmcb)
+/* ---- delivery that an exit interrupted ------------------------------------------------------ */
+
+static_assert(SVM_EXITINTINFO_VEC_MASK == HULL_DELIVERY_VECTOR);
+static_assert(SVM_EXITINTINFO_TYPE_MASK == HULL_DELIVERY_TYPE);
+static_assert(SVM_EXITINTINFO_TYPE_INTR == HULL_DELIVERY_INTERRUPT);
+static_assert(SVM_EXITINTINFO_TYPE_NMI == HULL_DELIVERY_NMI);
+static_assert(SVM_EXITINTINFO_TYPE_EXEPT == HULL_DELIVERY_EXCEPTION);
+static_assert(SVM_EXITINTINFO_VALID_ERR == HULL_DELIVERY_ERROR);
+
+static __always_inline void finish_delivery(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
 	u32 info = vmcb->control.exit_int_info;
 
 	vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
-	if (unlikely(svm->injected)) {
+	if (unlikely(vcpu->event.injected)) {
 		vmcb->control.event_inj = 0;
-		if (svm->injected == HULL_INJECTION_EXCEPTION)
-			vcpu->event.exception = false;
-		else if (svm->injected == HULL_INJECTION_INTERRUPT)
-			vcpu->event.interrupt = -1;
-		svm->injected = HULL_INJECTION_NONE;
+		hull_fast_delivered(&vcpu->event);
 	}
 	if (unlikely(info & SVM_EXITINTINFO_VALID))
-		requeue(vcpu, vmcb, info);
+		hull_event_requeue(vcpu, info, vmcb->control.exit_int_info_err, vmcb->save.cr2);
 }
 
 /* ---- fast handlers -------------------------------------------------------------------------- */
@@ -163,93 +141,50 @@ static __always_inline int fast_cpuid(struct hull_vcpu *vcpu, struct vmcb *vmcb,
 {
 	/* Leaf 0xd tells of XCR0, which is known for sure outside the window: see sync_xcr0(). */
 	if ((u32)vmcb->save.rax == 0xd || !is_code(vcpu, vmcb, shadow, CODE_CPUID, 2))
-		return LEAVE;
-	hull_cpuid_execute(vcpu, &vmcb->save.rax, vcpu->gprs.gpr, vmcb->save.cr4);
-	advance(vcpu, vmcb, vmcb->save.rip + 2);
-	return AGAIN;
+		return HULL_LEAVE;
+	hull_cpuid_execute(vcpu, &vmcb->save.rax);
+	return done(vcpu, vmcb, 2);
 }
 
-static __always_inline int fast_read_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
+static __always_inline int fast_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow,
+				    bool write)
 {
-	u64 value;
+	u64 *rax = &vmcb->save.rax;
 
-	if (!is_code(vcpu, vmcb, shadow, CODE_RDMSR, 2))
-		return LEAVE;
-	if (hull_msr_read(vcpu, vcpu->gprs.gpr[HULL_GPR_RCX], &value, true))
-		return LEAVE;
-	vmcb->save.rax = (u32)value;
-	vcpu->gprs.gpr[HULL_GPR_RDX] = value >> 32;
-	advance(vcpu, vmcb, vmcb->save.rip + 2);
-	return AGAIN;
-}
-
-static __always_inline int fast_write_msr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
-{
-	u32 index = vcpu->gprs.gpr[HULL_GPR_RCX];
-	u64 value = (u32)vmcb->save.rax | (vcpu->gprs.gpr[HULL_GPR_RDX] << 32);
-
-	/* EFER works on the neutral state, which is loaded only outside the window. */
-	if (index == MSR_EFER || !is_code(vcpu, vmcb, shadow, CODE_WRMSR, 2))
-		return LEAVE;
-	if (hull_msr_write(vcpu, index, value, true))
-		return LEAVE;
-	advance(vcpu, vmcb, vmcb->save.rip + 2);
-	return AGAIN;
+	if (!is_code(vcpu, vmcb, shadow, write ? CODE_WRMSR : CODE_RDMSR, 2) ||
+	    (write ? hull_wrmsr(vcpu, *rax, true) : hull_rdmsr(vcpu, rax)))
+		return HULL_LEAVE;
+	return done(vcpu, vmcb, 2);
 }
 
 static __always_inline int fast_hypercall(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
-	u64 result;
-
-	if (vmcb->save.cpl || !is_code(vcpu, vmcb, shadow, CODE_VMMCALL, 3))
-		return LEAVE;
-	if (!hull_hypercall(vcpu, vmcb->save.rax, &result))
-		return LEAVE;
-	vmcb->save.rax = result;
-	advance(vcpu, vmcb, vmcb->save.rip + 3);
-	return AGAIN;
+	if (!is_code(vcpu, vmcb, shadow, CODE_VMMCALL, 3) ||
+	    !hull_fast_hypercall(vcpu, &vmcb->save.rax, vmcb->save.cpl))
+		return HULL_LEAVE;
+	return done(vcpu, vmcb, 3);
 }
 
-/* HLT with something to deliver never leaves the window. */
-static __always_inline int fast_hlt(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				    struct vmcb *vmcb, bool shadow)
+static __always_inline int fast_hlt(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow)
 {
 	if (!vcpu->lapic || !is_code(vcpu, vmcb, shadow, CODE_HLT, 1))
-		return LEAVE;
-	advance(vcpu, vmcb, vmcb->save.rip + 1);
-	if (hull_event_wakes(vcpu, vmcb->save.rflags & X86_EFLAGS_IF)) {
-		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return AGAIN;
-	}
-	vcpu->run_state = HULL_STATE_HALTED;
-	svm->exit->kind = HULL_X_NONE;
-	return LEAVE;
+		return HULL_LEAVE;
+	done(vcpu, vmcb, 1);
+	return hull_fast_hlt(vcpu, vmcb->save.rflags & X86_EFLAGS_IF);
 }
 
-static __always_inline int fast_port(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				     struct vmcb *vmcb)
+static __always_inline int fast_port(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
-	u32 info = vmcb->control.exit_info_1, value = vmcb->save.rax;
-	u8 size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
-	bool write = !(info & SVM_IOIO_TYPE_MASK);
-	struct hull_exit *exit = svm->exit;
+	u32 info = vmcb->control.exit_info_1;
 
-	if (likely(!(info & SVM_IOIO_STR_MASK)) &&
-	    hull_fast_port(vcpu, info >> 16, size, write, &value)) {
-		if (!write)
-			hull_merge_result(&vmcb->save.rax, size, value);
-		advance(vcpu, vmcb, vmcb->control.exit_info_2);
-		return AGAIN;
+	if (!hull_fast_io(vcpu, &vmcb->save.rax, info >> 16,
+			  (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT,
+			  !(info & SVM_IOIO_TYPE_MASK), info & SVM_IOIO_STR_MASK)) {
+		vcpu->exit.next_rip = vmcb->control.exit_info_2;
+		return HULL_LEAVE;
 	}
-	exit->kind = HULL_X_PORT;
-	exit->port = info >> 16;
-	exit->size = size;
-	exit->write = write;
-	exit->string = info & SVM_IOIO_STR_MASK;
-	exit->rep = info & BIT(SVM_IOIO_REP_SHIFT);
-	exit->value = value;
-	exit->next_rip = vmcb->control.exit_info_2;
-	return LEAVE;
+	advance(vcpu, vmcb, vmcb->control.exit_info_2);
+	return HULL_AGAIN;
 }
 
 /* ---- control registers ---------------------------------------------------------------------- */
@@ -274,103 +209,84 @@ static __always_inline u64 *gpr_of(struct hull_vcpu *vcpu, struct vmcb *vmcb, u3
 	return gpr == HULL_GPR_RSP ? &vmcb->save.rsp : &vcpu->gprs.gpr[gpr];
 }
 
-/* False: to be done outside the window, where a refusal is #GP. */
 static __always_inline bool write_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow,
 				     u32 cr, u64 value)
 {
+	struct vmcb_save_area *save = &vmcb->save;
 	u64 changed;
 
-	switch (cr) {
-	case 0:
-		if (!hull_fast_set_cr0(vcpu, value, shadow, &changed))
-			return false;
-		if (!shadow) {
-			vmcb->save.cr0 ^= changed;
-			return true;
-		}
-		/* The CPU's WP stays on. */
-		vmcb->save.cr0 ^= changed & ~(u64)X86_CR0_WP;
-		vmcb->save.cr3 = vcpu->mmu.root;
-		svm_intercept_reads(vmcb, INTERCEPT_CR0_READ,
-				    vmcb->save.cr0 != vcpu->control.cr0);
-		return true;
-	case 3:
-		if (!shadow || !hull_fast_set_cr3(vcpu, value))
-			return false;
-		vmcb->save.cr3 = vcpu->mmu.root;
-		return true;
-	case 4:
-		if (!hull_fast_set_cr4(vcpu, value, shadow, &changed))
-			return false;
-		vmcb->save.cr4 ^= changed & ~svm_caps.cr4_must;
+	if (!hull_fast_set_cr(vcpu, shadow, cr, value, &changed))
+		return false;
+	if (cr == 0) {
+		/* With shadow paging the CPU's WP stays on. */
+		save->cr0 ^= shadow ? changed & ~(u64)X86_CR0_WP : changed;
+		if (shadow)
+			svm_intercept_reads(vmcb, INTERCEPT_CR0_READ,
+					    save->cr0 != vcpu->control.cr0);
+	} else if (cr == 4) {
+		save->cr4 ^= changed & ~svm_caps.cr4_must;
 		if (unlikely(changed & svm_caps.cr4_must))
 			svm_intercept_reads(vmcb, INTERCEPT_CR4_READ,
-					    vmcb->save.cr4 != vcpu->control.cr4);
-		if (shadow)
-			vmcb->save.cr3 = vcpu->mmu.root;
-		return true;
-	default:
-		return hull_fast_set_cr8(vcpu, value);
+					    save->cr4 != vcpu->control.cr4);
 	}
+	if (shadow)
+		save->cr3 = vcpu->mmu.root;
+	return true;
 }
 
 /* MOV CR and CLTS; @code is the exit's, which tells register and direction. */
-static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				   struct vmcb *vmcb, bool shadow, u32 code)
+static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct vmcb *vmcb,
+				   bool shadow, u32 code)
 {
 	bool write = code >= SVM_EXIT_WRITE_CR0;
 	u32 cr = code & 15, insn, rex, modrm;
 	unsigned int len = 3;
 	u64 *gpr, mask, value;
 
-	svm->exit->kind = HULL_X_CR;
-	svm->exit->reg = cr;
+	vcpu->exit.kind = HULL_X_CR;
+	vcpu->exit.reg = cr;
 	if (!read_code(vcpu, vmcb, shadow, 4, &insn))
-		return LEAVE;
+		return HULL_LEAVE;
 	rex = strip_rex(vmcb, &insn, &len);
 	if ((insn & 0xffff) == CODE_CLTS && write) {
 		if (!write_cr(vcpu, vmcb, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
-			return LEAVE;
-		advance(vcpu, vmcb, vmcb->save.rip + len - 1);
-		return AGAIN;
+			return HULL_LEAVE;
+		return done(vcpu, vmcb, len - 1);
 	}
 	modrm = insn >> 16;
 	if ((insn & 0xffff) != (write ? CODE_MOV_TO_CR : CODE_MOV_FROM_CR) ||
 	    (((modrm >> 3) & 7) | (rex & 4) << 1) != cr)
-		return LEAVE;
+		return HULL_LEAVE;
 	gpr = gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
 	mask = is_64bit(&vmcb->save) ? ~0ULL : U32_MAX;
 	if (write ? !write_cr(vcpu, vmcb, shadow, cr, *gpr & mask) :
 		    !hull_fast_get_cr(vcpu, shadow, cr, &value))
-		return LEAVE;
+		return HULL_LEAVE;
 	if (!write)
 		*gpr = value & mask;
-	advance(vcpu, vmcb, vmcb->save.rip + len);
-	return AGAIN;
+	return done(vcpu, vmcb, len);
 }
 
 /* INVLPG of what a register points to, as kernels have it: no displacement, no SIB byte. */
-static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				       struct vmcb *vmcb)
+static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
 	unsigned int len = 3;
 	u32 insn, rex, modrm;
 	u64 linear;
 
-	svm->exit->kind = HULL_X_INVLPG;
+	vcpu->exit.kind = HULL_X_INVLPG;
 	if (!read_code(vcpu, vmcb, true, 4, &insn))
-		return LEAVE;
+		return HULL_LEAVE;
 	rex = strip_rex(vmcb, &insn, &len);
 	modrm = (insn >> 16) & 0xff;
 	if ((insn & 0xffff) != CODE_0F01 || (modrm & 0xf8) != 7 << 3 || (modrm & 6) == 4)
-		return LEAVE;
+		return HULL_LEAVE;
 	linear = *gpr_of(vcpu, vmcb, (modrm & 7) | (rex & 1) << 3);
 	if (!is_64bit(&vmcb->save))
 		linear = (u32)(vmcb->save.ds.base + linear);
 	hull_fast_invlpg(vcpu, linear);
 	vmcb->save.cr3 = vcpu->mmu.root;
-	advance(vcpu, vmcb, vmcb->save.rip + len);
-	return AGAIN;
+	return done(vcpu, vmcb, len);
 }
 
 /* ---- description ---------------------------------------------------------------------------- */
@@ -381,70 +297,67 @@ static __always_inline int fast_invlpg(struct hull_vcpu *vcpu, struct svm_vcpu *
 #define NPF_FINAL	BIT_ULL(32)	/* the address of the access itself, not of a table */
 
 /* An access to @exit->gpa that is perhaps one to a device; @final: no table is there. */
-static __always_inline int device_access(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-					 struct vmcb *vmcb, bool shadow, bool final)
+static __always_inline int device_access(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow,
+					 bool final)
 {
 	struct vmcb_save_area *save = &vmcb->save;
-	struct hull_exit *exit = svm->exit;
+	struct hull_exit *exit = &vcpu->exit;
 	u64 *gpr = vcpu->gprs.gpr;
 
 	exit->kind = HULL_X_MEMORY;
 	exit->next_rip = 0;
 	if (!final || (exit->access & HULL_ACCESS_FETCH) || !is_64bit(save) ||
 	    (vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID))
-		return LEAVE;
+		return HULL_LEAVE;
 	gpr[HULL_GPR_RAX] = save->rax;
 	gpr[HULL_GPR_RSP] = save->rsp;
 	if (!hull_fast_move(vcpu, guest_root(vcpu, vmcb, shadow), save->rip, exit))
-		return LEAVE;
+		return HULL_LEAVE;
 	save->rax = gpr[HULL_GPR_RAX];
 	save->rsp = gpr[HULL_GPR_RSP];
 	advance(vcpu, vmcb, exit->next_rip);
-	return AGAIN;
+	return HULL_AGAIN;
 }
 
-static int memory_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb)
+static int memory_fault(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
 	u64 info = vmcb->control.exit_info_1;
-	struct hull_exit *exit = svm->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	exit->gpa = vmcb->control.exit_info_2;
 	exit->access = ((info & NPF_WRITE) ? HULL_ACCESS_WRITE : 0) |
 		       ((info & NPF_FETCH) ? HULL_ACCESS_FETCH : 0);
-	return device_access(vcpu, svm, vmcb, false, info & NPF_FINAL);
+	return device_access(vcpu, vmcb, false, info & NPF_FINAL);
 }
 
 /* Shadow paging: what it counts as is found out with whose fault it is. */
-static __always_inline int page_fault(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				      struct vmcb *vmcb)
+static __always_inline int page_fault(struct hull_vcpu *vcpu, struct vmcb *vmcb)
 {
-	struct hull_exit *exit = svm->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	exit->kind = HULL_X_PAGE_FAULT;
 	exit->gva = vmcb->control.exit_info_2;
 	exit->error_code = vmcb->control.exit_info_1;
 	switch (hull_fast_page_fault(vcpu, exit, vmcb->save.rflags, vmcb->save.cpl)) {
 	case HULL_FAULT_MAPPED:
-		return AGAIN;
+		return HULL_AGAIN;
 	case HULL_FAULT_MMIO:
-		return device_access(vcpu, svm, vmcb, true, true);
+		return device_access(vcpu, vmcb, true, true);
 	default:
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 }
 
-static int exception(struct hull_vcpu *vcpu, struct svm_vcpu *svm, struct vmcb *vmcb, u32 code)
+static int exception(struct hull_vcpu *vcpu, const struct vmcb *vmcb, u32 code)
 {
-	struct hull_exit *exit = svm->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
+	hull_count(vcpu, HULL_STAT_EXCEPTION);
 	exit->vector = code - SVM_EXIT_EXCP_BASE;
 	exit->error_code = vmcb->control.exit_info_1;
-	exit->kind = HULL_X_EXCEPTION;
-	if (exit->vector == X86_TRAP_MC) {
-		/* The host's own: taken when the window has closed. */
-		exit->kind = HULL_X_MACHINE_CHECK;
-	}
-	return LEAVE;
+	/* The host's own: taken when the window has closed. */
+	exit->kind = exit->vector == X86_TRAP_MC ? HULL_X_MACHINE_CHECK : HULL_X_EXCEPTION;
+	return HULL_LEAVE;
 }
 
 /* Exits that only wanted the host's attention, or a look at what is pending. */
@@ -456,14 +369,14 @@ static int attention(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u32 code)
 	case SVM_EXIT_VINTR:
 		hull_count(vcpu, HULL_STAT_WINDOW);
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return AGAIN;
+		return HULL_AGAIN;
 	case SVM_EXIT_IRET:
 		/* NMIs are unmasked when IRET is done: seen at the first exit elsewhere. */
 		hull_count(vcpu, HULL_STAT_WINDOW);
 		svm_pass(vmcb, INTERCEPT_IRET);
 		svm->iret_pending = true;
 		svm->iret_rip = vmcb->save.rip;
-		return AGAIN;
+		return HULL_AGAIN;
 	case SVM_EXIT_NMI:
 		hull_count(vcpu, HULL_STAT_NMI);
 		break;
@@ -471,8 +384,8 @@ static int attention(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u32 code)
 		hull_count(vcpu, HULL_STAT_INTERRUPT);
 		break;
 	}
-	svm->exit->kind = HULL_X_NONE;
-	return LEAVE;
+	vcpu->exit.kind = HULL_X_NONE;
+	return HULL_LEAVE;
 }
 
 static const struct {
@@ -499,24 +412,22 @@ static const struct {
 	{ (u32)SVM_EXIT_ERR, (u32)SVM_EXIT_ERR, HULL_X_BAD_STATE, HULL_STAT_OTHER },
 };
 
-static int slow_exit(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u32 code)
+static int slow_exit(struct hull_vcpu *vcpu, const struct vmcb *vmcb, u32 code)
 {
 	size_t i;
 
-	if (code >= SVM_EXIT_EXCP_BASE && code <= SVM_EXIT_LAST_EXCP) {
-		hull_count(vcpu, HULL_STAT_EXCEPTION);
-		return exception(vcpu, svm, svm->vmcb, code);
-	}
-	svm->exit->kind = HULL_X_UNKNOWN;
+	if (code >= SVM_EXIT_EXCP_BASE && code <= SVM_EXIT_LAST_EXCP)
+		return exception(vcpu, vmcb, code);
+	vcpu->exit.kind = HULL_X_UNKNOWN;
 	for (i = 0; i < ARRAY_SIZE(slow_exits); i++) {
 		if (code < slow_exits[i].first || code > slow_exits[i].last)
 			continue;
-		svm->exit->kind = slow_exits[i].kind;
+		vcpu->exit.kind = slow_exits[i].kind;
 		hull_count(vcpu, slow_exits[i].stat);
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 	hull_count(vcpu, HULL_STAT_OTHER);
-	return LEAVE;
+	return HULL_LEAVE;
 }
 
 /* ---- the switch ----------------------------------------------------------------------------- */
@@ -527,43 +438,42 @@ static __always_inline bool is_paging_exit(u32 code)
 	return code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF || code == SVM_EXIT_INVLPG;
 }
 
-static __always_inline int paging_exit(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				       struct vmcb *vmcb, u32 code)
+static __always_inline int paging_exit(struct hull_vcpu *vcpu, struct vmcb *vmcb, u32 code)
 {
 	if (code != SVM_EXIT_INVLPG)
-		return page_fault(vcpu, svm, vmcb);
+		return page_fault(vcpu, vmcb);
 	hull_count(vcpu, HULL_STAT_INVALIDATE);
-	return fast_invlpg(vcpu, svm, vmcb);
+	return fast_invlpg(vcpu, vmcb);
 }
 
-static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm,
-				    struct vmcb *vmcb, bool shadow, u32 code)
+static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmcb *vmcb, bool shadow,
+				    u32 code)
 {
-	struct hull_exit *exit = svm->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	if (shadow && is_paging_exit(code))
-		return paging_exit(vcpu, svm, vmcb, code);
+		return paging_exit(vcpu, vmcb, code);
 	switch (code) {
 	case SVM_EXIT_IOIO:
 		hull_count(vcpu, HULL_STAT_PORT);
-		return fast_port(vcpu, svm, vmcb);
+		return fast_port(vcpu, vmcb);
 	case SVM_EXIT_MSR:
 		hull_count(vcpu, HULL_STAT_MSR);
 		exit->kind = HULL_X_MSR;
 		exit->write = vmcb->control.exit_info_1;
-		return exit->write ? fast_write_msr(vcpu, vmcb, shadow) :
-				     fast_read_msr(vcpu, vmcb, shadow);
+		return exit->write ? fast_msr(vcpu, vmcb, shadow, true) :
+				     fast_msr(vcpu, vmcb, shadow, false);
 	case SVM_EXIT_CPUID:
 		hull_count(vcpu, HULL_STAT_CPUID);
 		exit->kind = HULL_X_CPUID;
 		return fast_cpuid(vcpu, vmcb, shadow);
 	case SVM_EXIT_NPF:
 		hull_count(vcpu, HULL_STAT_MEMORY_FAULT);
-		return memory_fault(vcpu, svm, vmcb);
+		return memory_fault(vcpu, vmcb);
 	case SVM_EXIT_HLT:
 		hull_count(vcpu, HULL_STAT_HLT);
 		exit->kind = HULL_X_HLT;
-		return fast_hlt(vcpu, svm, vmcb, shadow);
+		return fast_hlt(vcpu, vmcb, shadow);
 	case SVM_EXIT_VMMCALL:
 		hull_count(vcpu, HULL_STAT_HYPERCALL);
 		exit->kind = HULL_X_HYPERCALL;
@@ -573,12 +483,12 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct svm_vcpu *svm
 	case SVM_EXIT_SMI:
 	case SVM_EXIT_VINTR:
 	case SVM_EXIT_IRET:
-		return attention(vcpu, svm, code);
+		return attention(vcpu, to_svm(vcpu), code);
 	default:
 		if (code >= SVM_EXIT_READ_DR0)
-			return slow_exit(vcpu, svm, code);
+			return slow_exit(vcpu, vmcb, code);
 		hull_count(vcpu, HULL_STAT_CONTROL);
-		return fast_cr(vcpu, svm, vmcb, shadow, code);
+		return fast_cr(vcpu, vmcb, shadow, code);
 	}
 }
 
@@ -599,31 +509,18 @@ static __always_inline int handle_exit(struct hull_vcpu *vcpu, bool shadow)
 	struct vmcb *vmcb = svm->vmcb;
 	u32 code = vmcb->control.exit_code;
 
-	vcpu->stats.value[HULL_STAT_EXITS]++;
-	finish_delivery(vcpu, svm, vmcb);
+	hull_count(vcpu, HULL_STAT_EXITS);
+	finish_delivery(vcpu, vmcb);
 	if (unlikely(svm->iret_pending) && vmcb->save.rip != svm->iret_rip) {
 		svm->iret_pending = false;
 		vcpu->event.nmi_masked = false;
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 	}
-	if (dispatch(vcpu, svm, vmcb, shadow, code) == LEAVE) {
-		describe(svm->exit, vmcb, code);
-		return LEAVE;
-	}
-	if (unlikely(!--svm->budget))
-		goto leave;
-	if (likely(!READ_ONCE(vcpu->requests) && !hull_fast_irq(vcpu) && !hull_work_pending() &&
-		   !hull_check))
-		return AGAIN;
-	if (!svm_next_entry(vcpu, svm))
-		return AGAIN;
-	if (svm->exit->kind == HULL_X_CHECK_FAILED || svm->exit->kind == HULL_X_BAD_STATE) {
-		describe(svm->exit, vmcb, code);
-		return LEAVE;
-	}
-leave:
-	svm->exit->kind = HULL_X_NONE;
-	return LEAVE;
+	if (dispatch(vcpu, vmcb, shadow, code) == HULL_AGAIN &&
+	    hull_window_go_on(vcpu, svm_next_entry) == HULL_AGAIN)
+		return HULL_AGAIN;
+	describe(&vcpu->exit, vmcb, code);
+	return HULL_LEAVE;
 }
 
 int svm_handle_exit(struct hull_vcpu *vcpu)

@@ -21,9 +21,6 @@ static_assert(offsetof(struct svm_entry, host_pa) == 8);
 static_assert(offsetof(struct svm_entry, guest_gs) == 16);
 static_assert(offsetof(struct svm_entry, host_gs) == 24);
 
-/* Fast exits in a row before the host gets a look in. */
-#define WINDOW_BUDGET	4096
-
 /* ---- TLB tags ------------------------------------------------------------------------------- */
 
 /* A tag that has no entries: a flush without touching those of others. */
@@ -103,7 +100,7 @@ static void inject(struct hull_vcpu *vcpu)
 		svm_intercept(vmcb, INTERCEPT_IRET);
 		break;
 	}
-	svm->injected = next.kind;
+	vcpu->event.injected = next.kind;
 	if (event) {
 		control->event_inj = event | SVM_EVTINJ_VALID;
 		hull_count(vcpu, HULL_STAT_INJECTED);
@@ -120,36 +117,35 @@ static bool check_entry(struct hull_vcpu *vcpu)
 	const char *broken;
 
 	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, svm->vmcb->control.asid)) {
-		svm->exit->kind = HULL_X_CHECK_FAILED;
+		vcpu->exit.kind = HULL_X_CHECK_FAILED;
 		return false;
 	}
 	broken = svm_check_control(svm->vmcb, svm_caps.asids);
 	if (svm_caps.cr4_must & ~svm->vmcb->save.cr4)
 		broken = "CR4.MCE is clear: a machine check would end the host";
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, svm->exit, broken, true);
+		return hull_refuse_entry(vcpu, broken, true);
 	broken = svm_check_state(svm->vmcb);
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, svm->exit, broken, !vcpu->state_set);
+		return hull_refuse_entry(vcpu, broken, !vcpu->state_set);
 	broken = svm_check_guest(svm->vmcb, hull_gpa_bits);
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, svm->exit, broken, false);
+		return hull_refuse_entry(vcpu, broken, false);
 	vcpu->state_set = false;
 	return true;
 }
 
-int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm)
+int svm_next_entry(struct hull_vcpu *vcpu)
 {
 	return hull_next_entry(vcpu, asid_is_stale, new_asid, inject, check_entry);
 }
 
-int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
+int svm_run(struct hull_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *cpu;
 	int err;
 
-	svm->exit = exit;
 	svm_load_state(vcpu);
 	err = hull_host_enter(vcpu);
 	if (err)
@@ -157,24 +153,15 @@ int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
 	cpu = this_cpu_ptr(&svm_cpus);
 	svm->entry.host_pa = page_to_phys(cpu->host);
 	svm->entry.host_gs = cpu->gs_base;
-	svm->budget = WINDOW_BUDGET;
-	if (unlikely(vcpu->cpu != smp_processor_id())) {
-		vcpu->cpu = smp_processor_id();
-		hull_vcpu_set_request(vcpu, HULL_REQ_CLOCK);
-	}
-	/* Full barrier: a requester sees the mode, or its request is seen below. */
-	smp_store_mb(vcpu->mode, HULL_IN_GUEST);
-	if (!svm_next_entry(vcpu, svm)) {
+	hull_window_begin(vcpu);
+	if (svm_next_entry(vcpu) == HULL_AGAIN) {
 		svm->entry.guest_gs = svm->vmcb->save.gs.base;
 		err = hull_is_shadow(vcpu) ? svm_window_shadow(vcpu, &svm->entry) :
 					     svm_window(vcpu, &svm->entry);
 		svm->vmcb->save.gs.base = svm->entry.guest_gs;
 	}
-	smp_store_release(&vcpu->mode, HULL_OUTSIDE);
+	hull_window_end(vcpu);
 	svm_store_state(vcpu);
-	if (unlikely(exit->kind == HULL_X_MACHINE_CHECK))
-		hull_host_machine_check();
-	hull_count(vcpu, HULL_STAT_WINDOWS);
 	hull_host_leave(vcpu);
 	return err;
 }

@@ -30,22 +30,16 @@ struct svm_entry {
  * struct svm_vcpu - the SVM part of a vCPU; owner: the vCPU thread
  * @entry: for entry.S
  * @vmcb: the control block
- * @exit: filled when the window closes
  * @asid_generation: ASIDs of @asid_cpu were handed out in this round, 0: none is held
  * @asid_cpu: CPU on which vmcb->control.asid is this vCPU's
- * @budget: fast exits left before the window closes
- * @injected: kind of event that the last entry delivers
  * @iret_pending: IRET of an NMI handler is about to be executed ...
  * @iret_rip: ... here
  */
 struct svm_vcpu {
 	struct svm_entry entry;
 	struct vmcb *vmcb;
-	struct hull_exit *exit;
 	u64 asid_generation;
 	int asid_cpu;
-	int budget;
-	u8 injected;
 	bool iret_pending;
 	u64 iret_rip;
 };
@@ -115,8 +109,8 @@ void svm_maps_destroy(void);
 void svm_vmcb_init(struct hull_vm *vm, struct vmcb *vmcb);
 
 /* run.c */
-int svm_run(struct hull_vcpu *vcpu, struct hull_exit *exit);
-int svm_next_entry(struct hull_vcpu *vcpu, struct svm_vcpu *svm);
+int svm_run(struct hull_vcpu *vcpu);
+int svm_next_entry(struct hull_vcpu *vcpu);
 
 /* exits.c: called by entry.S in the window; 0: enter again */
 int svm_handle_exit(struct hull_vcpu *vcpu);

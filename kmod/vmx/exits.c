@@ -17,10 +17,6 @@
 #include "vmx.h"
 #include "vmcs.h"
 
-enum { LEAVE = 1, AGAIN = 0 };
-
-#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
 /* Reasons the kernel's header does not name. */
 #define EXIT_REASON_SMI_IO	5
 #define EXIT_REASON_SMI		6
@@ -49,8 +45,8 @@ static void advance(struct hull_vcpu *vcpu, u64 rip)
 
 	vmcs_write(GUEST_RIP, rip);
 	vcpu->event.nmi_masked = blocking & GUEST_INTR_STATE_NMI;
-	if (unlikely(blocking & INTERRUPT_SHADOW)) {
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~INTERRUPT_SHADOW);
+	if (unlikely(blocking & VMX_INTERRUPT_SHADOW)) {
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~VMX_INTERRUPT_SHADOW);
 		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	}
 	if (unlikely(rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
@@ -63,7 +59,7 @@ static void advance(struct hull_vcpu *vcpu, u64 rip)
 static int done(struct hull_vcpu *vcpu)
 {
 	advance(vcpu, next_rip(vcpu));
-	return AGAIN;
+	return HULL_AGAIN;
 }
 
 /* ---- delivery that an exit interrupted ------------------------------------------------------ */
@@ -76,129 +72,50 @@ static void unmask_nmi(struct hull_vcpu *vcpu, bool masked)
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking | (masked ? GUEST_INTR_STATE_NMI : 0));
 }
 
+static_assert(VECTORING_INFO_VECTOR_MASK == HULL_DELIVERY_VECTOR);
+static_assert(VECTORING_INFO_TYPE_MASK == HULL_DELIVERY_TYPE);
+static_assert(INTR_TYPE_EXT_INTR == HULL_DELIVERY_INTERRUPT);
+static_assert(INTR_TYPE_NMI_INTR == HULL_DELIVERY_NMI);
+static_assert(INTR_TYPE_HARD_EXCEPTION == HULL_DELIVERY_EXCEPTION);
+static_assert(VECTORING_INFO_DELIVER_CODE_MASK == HULL_DELIVERY_ERROR);
+
 static void requeue(struct hull_vcpu *vcpu, u32 info)
 {
-	struct hull_event *event = &vcpu->event;
-
-	switch (info & VECTORING_INFO_TYPE_MASK) {
-	case INTR_TYPE_EXT_INTR:
-		event->interrupt = info & VECTORING_INFO_VECTOR_MASK;
-		break;
-	case INTR_TYPE_NMI_INTR:
+	if ((info & HULL_DELIVERY_TYPE) == HULL_DELIVERY_NMI)
 		unmask_nmi(vcpu, false);
-		atomic_inc(&event->nmi_pending);
-		break;
-	case INTR_TYPE_HARD_EXCEPTION:
-		event->exception = true;
-		event->vector = info & VECTORING_INFO_VECTOR_MASK;
-		event->has_error = info & VECTORING_INFO_DELIVER_CODE_MASK;
-		event->error_code = vmcs_read(IDT_VECTORING_ERROR_CODE);
-		event->fault_address = vcpu->control.cr2;
-		break;
-	default:
-		/* INT3, INTO, INT n are executed again: RIP is at the instruction. */
-		break;
-	}
-	hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
+	hull_event_requeue(vcpu, info, vmcs_read(IDT_VECTORING_ERROR_CODE), vcpu->control.cr2);
 }
 
 static __always_inline void finish_delivery(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vmx->vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
-	if (unlikely(vmx->injected)) {
-		if (vmx->injected == HULL_INJECTION_EXCEPTION)
-			vcpu->event.exception = false;
-		else if (vmx->injected == HULL_INJECTION_INTERRUPT)
-			vcpu->event.interrupt = -1;
-		vmx->injected = HULL_INJECTION_NONE;
-	}
+	if (unlikely(vcpu->event.injected))
+		hull_fast_delivered(&vcpu->event);
 	if (unlikely(vmx->vectoring & VECTORING_INFO_VALID_MASK))
 		requeue(vcpu, vmx->vectoring);
 }
 
 /* ---- fast handlers -------------------------------------------------------------------------- */
 
-static int fast_cpuid(struct hull_vcpu *vcpu)
-{
-	u64 *gpr = vcpu->gprs.gpr;
-
-	hull_cpuid_execute(vcpu, &gpr[HULL_GPR_RAX], gpr, vcpu->control.cr4);
-	return done(vcpu);
-}
-
-static int fast_read_msr(struct hull_vcpu *vcpu)
-{
-	u64 *gpr = vcpu->gprs.gpr, value;
-
-	if (hull_msr_read(vcpu, gpr[HULL_GPR_RCX], &value, true))
-		return LEAVE;
-	gpr[HULL_GPR_RAX] = (u32)value;
-	gpr[HULL_GPR_RDX] = value >> 32;
-	return done(vcpu);
-}
-
-static int fast_write_msr(struct hull_vcpu *vcpu)
-{
-	u64 *gpr = vcpu->gprs.gpr;
-	u32 index = gpr[HULL_GPR_RCX];
-	u64 value = (u32)gpr[HULL_GPR_RAX] | (gpr[HULL_GPR_RDX] << 32);
-
-	/* EFER works on the neutral state, which is loaded only outside the window. */
-	if (index == MSR_EFER || hull_msr_write(vcpu, index, value, true))
-		return LEAVE;
-	return done(vcpu);
-}
-
-static int fast_hypercall(struct hull_vcpu *vcpu)
-{
-	u64 result;
-
-	if (VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES)) ||
-	    !hull_hypercall(vcpu, vcpu->gprs.gpr[HULL_GPR_RAX], &result))
-		return LEAVE;
-	vcpu->gprs.gpr[HULL_GPR_RAX] = result;
-	return done(vcpu);
-}
-
-/* HLT with something to deliver never leaves the window. */
-static int fast_hlt(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
-{
-	if (!vcpu->lapic)
-		return LEAVE;
-	done(vcpu);
-	if (hull_event_wakes(vcpu, vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_IF)) {
-		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return AGAIN;
-	}
-	vcpu->run_state = HULL_STATE_HALTED;
-	vmx->exit->kind = HULL_X_NONE;
-	return LEAVE;
-}
-
 /* The qualification of a port access. */
 #define PORT_SIZE(qualification)	(((qualification) & 7) + 1)
 #define PORT_IN		BIT(3)
 #define PORT_STRING	BIT(4)
-#define PORT_REP	BIT(5)
 
-static int fast_port(struct hull_vcpu *vcpu, struct hull_exit *exit)
+static int fast_port(struct hull_vcpu *vcpu)
 {
-	u64 how = vmcs_read(EXIT_QUALIFICATION), *rax = &vcpu->gprs.gpr[HULL_GPR_RAX];
-	u32 value = *rax;
+	u64 how = vmcs_read(EXIT_QUALIFICATION);
 
-	exit->port = how >> 16;
-	exit->size = PORT_SIZE(how);
-	exit->write = !(how & PORT_IN);
-	if (likely(!(how & PORT_STRING)) &&
-	    hull_fast_port(vcpu, exit->port, exit->size, exit->write, &value)) {
-		if (!exit->write)
-			hull_merge_result(rax, exit->size, value);
-		return done(vcpu);
-	}
-	exit->string = how & PORT_STRING;
-	exit->rep = how & PORT_REP;
-	exit->value = value;
-	return LEAVE;
+	return hull_fast_io(vcpu, &vcpu->gprs.gpr[HULL_GPR_RAX], how >> 16, PORT_SIZE(how),
+			    !(how & PORT_IN), how & PORT_STRING) ? done(vcpu) : HULL_LEAVE;
+}
+
+static int fast_hlt(struct hull_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return HULL_LEAVE;
+	done(vcpu);
+	return hull_fast_hlt(vcpu, vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_IF);
 }
 
 /* ---- control registers ---------------------------------------------------------------------- */
@@ -209,71 +126,50 @@ static int fast_port(struct hull_vcpu *vcpu, struct hull_exit *exit)
 #define CR_GPR(qualification)		(((qualification) >> 8) & 15)
 enum { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
 
-/* CR4 bits that load the entries of PAE's root again. */
-#define CR4_LOADS_PAE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP)
-
 /* The guest's translations have changed, and perhaps the root with them. */
 static void load_root(struct hull_vcpu *vcpu)
 {
 	vmcs_write(GUEST_CR3, vcpu->mmu.root);
 }
 
-/* False: to be done outside the window, where a refusal is #GP. */
 static __always_inline bool write_cr(struct hull_vcpu *vcpu, bool shadow, u32 cr, u64 value)
 {
-	const struct hull_control *control = &vcpu->control;
 	u64 changed;
 
-	switch (cr) {
-	case 0:
-		if (!hull_fast_set_cr0(vcpu, value, shadow, &changed))
-			return false;
-		vmx_write_cr0(vcpu);
-		break;
-	case 3:
-		if (!shadow || !hull_fast_set_cr3(vcpu, value))
-			return false;
-		break;
-	case 4:
-		if (!shadow && ((value ^ control->cr4) & CR4_LOADS_PAE) &&
-		    (control->cr4 & X86_CR4_PAE) && !(control->efer & EFER_LMA))
-			return false;
-		if (!hull_fast_set_cr4(vcpu, value, shadow, &changed))
-			return false;
-		vmx_write_cr4(vcpu);
-		break;
-	case 8:
-		return hull_fast_set_cr8(vcpu, value);
-	default:
+	if (!hull_fast_set_cr(vcpu, shadow, cr, value, &changed))
 		return false;
-	}
+	if (cr == 0)
+		vmx_write_cr0(vcpu);
+	else if (cr == 4)
+		vmx_write_cr4(vcpu);
 	if (shadow)
 		load_root(vcpu);
 	return true;
 }
 
-static __always_inline int fast_cr(struct hull_vcpu *vcpu, struct hull_exit *exit, bool shadow)
+static __always_inline int fast_cr(struct hull_vcpu *vcpu, bool shadow)
 {
 	u64 how = vmcs_read(EXIT_QUALIFICATION), *gpr = &vcpu->gprs.gpr[CR_GPR(how)];
+	u32 cr = CR_NUMBER(how);
 	u64 value, mask;
 
-	exit->reg = CR_NUMBER(how);
+	vcpu->exit.reg = cr;
 	if (CR_ACCESS(how) == CR_CLTS) {
 		if (!write_cr(vcpu, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
-			return LEAVE;
+			return HULL_LEAVE;
 		return done(vcpu);
 	}
 	if (CR_ACCESS(how) == CR_LMSW)
-		return LEAVE;
+		return HULL_LEAVE;
 	vcpu->gprs.gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
 	mask = is_64bit(vcpu) ? ~0ULL : U32_MAX;
 	if (CR_ACCESS(how) == CR_WRITE) {
-		if (!write_cr(vcpu, shadow, exit->reg, *gpr & mask))
-			return LEAVE;
+		if (!write_cr(vcpu, shadow, cr, *gpr & mask))
+			return HULL_LEAVE;
 		return done(vcpu);
 	}
-	if (!hull_fast_get_cr(vcpu, shadow, exit->reg, &value))
-		return LEAVE;
+	if (!hull_fast_get_cr(vcpu, shadow, cr, &value))
+		return HULL_LEAVE;
 	*gpr = value & mask;
 	vmcs_write(GUEST_RSP, vcpu->gprs.gpr[HULL_GPR_RSP]);
 	return done(vcpu);
@@ -291,26 +187,26 @@ static int fast_invlpg(struct hull_vcpu *vcpu)
 /* An access to @exit->gpa that is perhaps one to a device; @final: no table is there. */
 static int device_access(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u64 cr3, bool final)
 {
-	struct hull_exit *exit = vmx->exit;
+	struct hull_exit *exit = &vcpu->exit;
 	u64 *gpr = vcpu->gprs.gpr;
 
 	exit->kind = HULL_X_MEMORY;
 	exit->next_rip = 0;
 	if (!final || (exit->access & HULL_ACCESS_FETCH) ||
 	    (vmx->vectoring & VECTORING_INFO_VALID_MASK) || !is_64bit(vcpu))
-		return LEAVE;
+		return HULL_LEAVE;
 	gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
 	if (!hull_fast_move(vcpu, cr3, vmcs_read(GUEST_RIP), exit))
-		return LEAVE;
+		return HULL_LEAVE;
 	vmcs_write(GUEST_RSP, gpr[HULL_GPR_RSP]);
 	advance(vcpu, exit->next_rip);
-	return AGAIN;
+	return HULL_AGAIN;
 }
 
 static int memory_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	u64 how = vmcs_read(EXIT_QUALIFICATION);
-	struct hull_exit *exit = vmx->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	exit->gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	exit->access = ((how & EPT_VIOLATION_ACC_WRITE) ? HULL_ACCESS_WRITE : 0) |
@@ -324,18 +220,18 @@ static int memory_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 /* Shadow paging: what it counts as is found out with whose fault it is. */
 static int page_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	struct hull_exit *exit = vmx->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	exit->kind = HULL_X_PAGE_FAULT;
 	exit->gva = vmcs_read(EXIT_QUALIFICATION);
 	switch (hull_fast_page_fault(vcpu, exit, vmcs_read(GUEST_RFLAGS),
 				     VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES)))) {
 	case HULL_FAULT_MAPPED:
-		return AGAIN;
+		return HULL_AGAIN;
 	case HULL_FAULT_MMIO:
 		return device_access(vcpu, vmx, vcpu->control.cr3, true);
 	default:
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 }
 
@@ -345,13 +241,13 @@ static int page_fault(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 static __always_inline int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, bool shadow)
 {
 	u32 info = vmcs_read(VM_EXIT_INTR_INFO);
-	struct hull_exit *exit = vmx->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
 		hull_count(vcpu, HULL_STAT_NMI);
 		vmx->host_nmi = true;
 		exit->kind = HULL_X_NONE;
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 	exit->kind = HULL_X_EXCEPTION;
 	exit->vector = info & INTR_INFO_VECTOR_MASK;
@@ -369,7 +265,7 @@ static __always_inline int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vm
 	if (exit->vector == X86_TRAP_DB)
 		vcpu->debug.dr6 = (vcpu->debug.dr6 & ~(u64)DR_TRAP_BITS) |
 				  (vmcs_read(EXIT_QUALIFICATION) & DR6_REPORTED);
-	return LEAVE;
+	return HULL_LEAVE;
 }
 
 /* ---- the table and the switch --------------------------------------------------------------- */
@@ -431,50 +327,53 @@ static const struct {
 static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, bool shadow,
 				    u32 reason)
 {
-	struct hull_exit *exit = vmx->exit;
+	u64 *rax = &vcpu->gprs.gpr[HULL_GPR_RAX];
+	struct hull_exit *exit = &vcpu->exit;
 
 	if (unlikely(reason == EXIT_REASON_EXCEPTION_NMI))
 		return exception(vcpu, vmx, shadow);
 	if (unlikely(reason >= ARRAY_SIZE(reasons) || !reasons[reason].known)) {
 		hull_count(vcpu, HULL_STAT_OTHER);
 		exit->kind = HULL_X_UNKNOWN;
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 	exit->kind = reasons[reason].kind;
 	hull_count(vcpu, reasons[reason].stat);
 	switch (reason) {
 	case EXIT_REASON_IO_INSTRUCTION:
-		return fast_port(vcpu, exit);
+		return fast_port(vcpu);
 	case EXIT_REASON_MSR_READ:
 		exit->write = false;
-		return fast_read_msr(vcpu);
+		return hull_rdmsr(vcpu, rax) ? HULL_LEAVE : done(vcpu);
 	case EXIT_REASON_MSR_WRITE:
 		exit->write = true;
-		return fast_write_msr(vcpu);
+		return hull_wrmsr(vcpu, *rax, true) ? HULL_LEAVE : done(vcpu);
 	case EXIT_REASON_CPUID:
-		return fast_cpuid(vcpu);
+		hull_cpuid_execute(vcpu, rax);
+		return done(vcpu);
 	case EXIT_REASON_EPT_VIOLATION:
 		return memory_fault(vcpu, vmx);
 	case EXIT_REASON_HLT:
-		return fast_hlt(vcpu, vmx);
+		return fast_hlt(vcpu);
 	case EXIT_REASON_VMCALL:
-		return fast_hypercall(vcpu);
+		return hull_fast_hypercall(vcpu, rax, VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES))) ?
+			done(vcpu) : HULL_LEAVE;
 	case EXIT_REASON_CR_ACCESS:
-		return fast_cr(vcpu, exit, shadow);
+		return fast_cr(vcpu, shadow);
 	case EXIT_REASON_INVLPG:
 		return fast_invlpg(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:
 	case EXIT_REASON_NMI_WINDOW:
 		hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
-		return AGAIN;
+		return HULL_AGAIN;
 	default:
-		return LEAVE;
+		return HULL_LEAVE;
 	}
 }
 
 static void describe(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
 {
-	struct hull_exit *exit = vmx->exit;
+	struct hull_exit *exit = &vcpu->exit;
 
 	exit->code = reason;
 	exit->delivery = vmx->vectoring & VECTORING_INFO_VALID_MASK;
@@ -504,34 +403,21 @@ static __always_inline int handle_exit(struct hull_vcpu *vcpu, bool shadow)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 reason = vmcs_read(VM_EXIT_REASON);
 
-	vcpu->stats.value[HULL_STAT_EXITS]++;
+	hull_count(vcpu, HULL_STAT_EXITS);
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		/* Nothing was entered, nothing delivered. */
 		vmx->vectoring = 0;
-		vmx->exit->kind = (u16)reason == EXIT_REASON_MCE_DURING_VMENTRY ?
+		vcpu->exit.kind = (u16)reason == EXIT_REASON_MCE_DURING_VMENTRY ?
 				  HULL_X_MACHINE_CHECK : HULL_X_BAD_STATE;
-		describe(vcpu, vmx, reason);
-		return LEAVE;
+	} else {
+		finish_delivery(vcpu, vmx);
+		if (dispatch(vcpu, vmx, shadow, reason) == HULL_AGAIN &&
+		    hull_window_go_on(vcpu, vmx_next_entry) == HULL_AGAIN)
+			return HULL_AGAIN;
 	}
-	finish_delivery(vcpu, vmx);
-	if (dispatch(vcpu, vmx, shadow, reason) == LEAVE) {
+	if (vcpu->exit.kind != HULL_X_NONE)
 		describe(vcpu, vmx, reason);
-		return LEAVE;
-	}
-	if (unlikely(!--vmx->budget))
-		goto leave;
-	if (likely(!READ_ONCE(vcpu->requests) && !hull_fast_irq(vcpu) && !hull_work_pending() &&
-		   !hull_check))
-		return AGAIN;
-	if (!vmx_next_entry(vcpu))
-		return AGAIN;
-	if (vmx->exit->kind == HULL_X_CHECK_FAILED || vmx->exit->kind == HULL_X_BAD_STATE) {
-		describe(vcpu, vmx, reason);
-		return LEAVE;
-	}
-leave:
-	vmx->exit->kind = HULL_X_NONE;
-	return LEAVE;
+	return HULL_LEAVE;
 }
 
 int vmx_handle_exit(struct hull_vcpu *vcpu)

@@ -20,11 +20,6 @@
 /* For entry.S. */
 static_assert(HOST_RSP == 0x6c14);
 
-/* Fast exits in a row before the host gets a look in. */
-#define WINDOW_BUDGET	4096
-
-#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
 /* ---- host state ----------------------------------------------------------------------------- */
 
 /* Of the process or the kernel: lost by an exit, or not switched by it. */
@@ -229,8 +224,8 @@ static u32 inject_exception(struct hull_vcpu *vcpu, const struct hull_injection 
 	if (next->vector == X86_TRAP_PF)
 		vcpu->control.cr2 = vcpu->event.fault_address;
 	/* The handler's first instruction is in no shadow. */
-	if (blocking & INTERRUPT_SHADOW) {
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~INTERRUPT_SHADOW);
+	if (blocking & VMX_INTERRUPT_SHADOW) {
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~VMX_INTERRUPT_SHADOW);
 		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	}
 	return event;
@@ -244,7 +239,7 @@ static void inject(struct hull_vcpu *vcpu)
 	struct hull_injection next;
 	bool nmi_waits;
 
-	vcpu->event.shadow = blocking & INTERRUPT_SHADOW;
+	vcpu->event.shadow = blocking & VMX_INTERRUPT_SHADOW;
 	vcpu->event.nmi_masked = blocking & GUEST_INTR_STATE_NMI;
 	hull_event_select(vcpu, (rflags & X86_EFLAGS_IF) && !vcpu->event.shadow, &next);
 	switch (next.kind) {
@@ -258,7 +253,7 @@ static void inject(struct hull_vcpu *vcpu)
 		event = INTR_TYPE_NMI_INTR | X86_TRAP_NMI;
 		break;
 	}
-	vmx->injected = next.kind;
+	vcpu->event.injected = next.kind;
 	if (event) {
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, event | INTR_INFO_VALID_MASK);
 		hull_count(vcpu, HULL_STAT_INJECTED);
@@ -277,12 +272,11 @@ static void inject(struct hull_vcpu *vcpu)
 static bool check_entry(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	struct hull_exit *exit = vmx->exit;
 	struct vmcs_image image;
 	const char *broken;
 
 	if (hull_check && !hull_check_entry(vcpu, vcpu->cpu, vmx->vpid)) {
-		exit->kind = HULL_X_CHECK_FAILED;
+		vcpu->exit.kind = HULL_X_CHECK_FAILED;
 		return false;
 	}
 	vmx_read_image(&image);
@@ -290,13 +284,13 @@ static bool check_entry(struct hull_vcpu *vcpu)
 	if (hull_is_shadow(vcpu) && image.cr3 != vcpu->mmu.root)
 		broken = "CR3 is not the root of the shadow tables";
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, exit, broken, true);
+		return hull_refuse_entry(vcpu, broken, true);
 	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, exit, broken, !vcpu->state_set);
+		return hull_refuse_entry(vcpu, broken, !vcpu->state_set);
 	broken = vmx_check_guest(&image, &vmx_caps);
 	if (unlikely(broken))
-		return hull_refuse_entry(vcpu, exit, broken, false);
+		return hull_refuse_entry(vcpu, broken, false);
 	vcpu->state_set = false;
 	return true;
 }
@@ -313,22 +307,20 @@ static void enter_guest(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 	if (vmx_caps.l1d_flush)
 		native_wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	if (unlikely(vmx_window(vcpu))) {
-		vmx->exit->kind = HULL_X_BAD_STATE;
-		vmx->exit->code = VMX_EXIT_REASONS_FAILED_VMENTRY;
-		vmx->exit->info[0] = vmcs_read(VM_INSTRUCTION_ERROR);
-		vmx->exit->info[1] = 0;
+		vcpu->exit.kind = HULL_X_BAD_STATE;
+		vcpu->exit.code = VMX_EXIT_REASONS_FAILED_VMENTRY;
+		vcpu->exit.info[0] = vmcs_read(VM_INSTRUCTION_ERROR);
+		vcpu->exit.info[1] = 0;
 	}
 	restore_syscall_msrs(vmx);
 }
 
-int vmx_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
+int vmx_run(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct host host;
 	int err;
 
-	vmx->exit = exit;
-	vmx->budget = WINDOW_BUDGET;
 	vmx->host_nmi = false;
 	vmx_prepare_state(vcpu);
 	err = hull_host_enter(vcpu);
@@ -339,24 +331,16 @@ int vmx_run(struct hull_vcpu *vcpu, struct hull_exit *exit)
 		goto out;
 	save_host(vmx, &host);
 	vmx_load_state(vcpu);
-	if (unlikely(vcpu->cpu != smp_processor_id())) {
-		vcpu->cpu = smp_processor_id();
-		hull_vcpu_set_request(vcpu, HULL_REQ_CLOCK);
-	}
-	/* Full barrier: a requester sees the mode, or its request is seen below. */
-	smp_store_mb(vcpu->mode, HULL_IN_GUEST);
-	if (!vmx_next_entry(vcpu))
+	hull_window_begin(vcpu);
+	if (vmx_next_entry(vcpu) == HULL_AGAIN)
 		enter_guest(vcpu, vmx);
-	smp_store_release(&vcpu->mode, HULL_OUTSIDE);
+	hull_window_end(vcpu);
 	vmx_store_state(vcpu);
 	restore_host(&host);
 	vmx_close(vcpu);
 	/* The exit took it, and blocks others until the handler's IRET. */
 	if (unlikely(vmx->host_nmi))
 		asm volatile("int $2");
-	if (unlikely(exit->kind == HULL_X_MACHINE_CHECK))
-		hull_host_machine_check();
-	hull_count(vcpu, HULL_STAT_WINDOWS);
 out:
 	hull_host_leave(vcpu);
 	return err;

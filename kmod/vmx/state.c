@@ -19,7 +19,6 @@
 /* The caches are the host's business: what a guest disables is shown to it and not done. */
 #define CR0_CACHE	(X86_CR0_CD | X86_CR0_NW)
 
-#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define PENDING_BS	BIT(14)
 #define TYPE_BUSY	BIT(1)
 #define TYPE_CODE	BIT(3)
@@ -198,15 +197,10 @@ void vmx_write_cr4(struct hull_vcpu *vcpu)
 	vmcs_write(CR4_READ_SHADOW, vcpu->control.cr4);
 }
 
-static bool is_pae(const struct hull_control *control)
-{
-	return (control->cr0 & X86_CR0_PG) && (control->cr4 & X86_CR4_PAE) &&
-	       !(control->efer & EFER_LMA);
-}
-
 /* Entries of PAE's root are registers of the CPU, loaded with CR3; with EPT, by us. */
 void vmx_prepare_state(struct hull_vcpu *vcpu)
 {
+	const struct hull_control *control = &vcpu->control;
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	if (likely(!(vmx->dirty & VMX_DIRTY_CONTROL)))
@@ -216,9 +210,9 @@ void vmx_prepare_state(struct hull_vcpu *vcpu)
 		refresh(vcpu);
 		vmx->dirty |= VMX_DIRTY_SEGMENTS;
 	}
-	if (hull_is_shadow(vcpu) || !is_pae(&vcpu->control))
+	if (hull_is_shadow(vcpu) || !hull_is_pae(control->cr0, control->cr4, control->efer))
 		return;
-	if (hull_gpa_read(vcpu->vm, vcpu->control.cr3 & GENMASK_ULL(31, 5), vmx->pdpte,
+	if (hull_gpa_read(vcpu->vm, control->cr3 & GENMASK_ULL(31, 5), vmx->pdpte,
 			  sizeof(vmx->pdpte)))
 		memset(vmx->pdpte, 0, sizeof(vmx->pdpte));
 }
@@ -253,7 +247,7 @@ static void write_control(struct hull_vcpu *vcpu)
 	if (hull_is_shadow(vcpu))
 		return;
 	vmcs_write(GUEST_CR3, control->cr3);
-	if (!is_pae(control))
+	if (!hull_is_pae(control->cr0, control->cr4, control->efer))
 		return;
 	for (i = 0; i < 4; i++)
 		vmcs_write(GUEST_PDPTR0 + i * 2, vmx->pdpte[i]);
@@ -267,7 +261,7 @@ static void load_blocking(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 	u64 rflags = vcpu->gprs.rflags;
 
 	if (vcpu->event.shadow)
-		blocking |= (vmx->interruptibility & INTERRUPT_SHADOW) ?:
+		blocking |= (vmx->interruptibility & VMX_INTERRUPT_SHADOW) ?:
 			    rflags & X86_EFLAGS_IF ? GUEST_INTR_STATE_STI :
 						     GUEST_INTR_STATE_MOV_SS;
 	if (likely(blocking == vmx->interruptibility && !vcpu->state_set))
@@ -312,7 +306,7 @@ void vmx_store_state(struct hull_vcpu *vcpu)
 	if (!hull_is_shadow(vcpu))
 		vcpu->control.cr3 = vmcs_read(GUEST_CR3);
 	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-	vcpu->event.shadow = vmx->interruptibility & INTERRUPT_SHADOW;
+	vcpu->event.shadow = vmx->interruptibility & VMX_INTERRUPT_SHADOW;
 	vcpu->event.nmi_masked = vmx->interruptibility & GUEST_INTR_STATE_NMI;
 	vmx->cpl = VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
 	vmx->fresh = false;
@@ -401,7 +395,6 @@ void vmx_vcpu_reset(struct hull_vcpu *vcpu, bool init)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	vmx->injected = HULL_INJECTION_NONE;
 	if (init)
 		return;
 	memset(vmx->syscall, 0, sizeof(vmx->syscall));

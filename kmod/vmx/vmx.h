@@ -21,6 +21,9 @@
 /* Syscall MSRs, which VMX does not switch; writes of them are intercepted. */
 #define VMX_SYSCALL_MSRS	4
 
+/* In GUEST_INTERRUPTIBILITY_INFO: no interrupt before the next instruction. */
+#define VMX_INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
 /* vmx_vcpu.dirty: to be loaded into the VMCS with the next window */
 #define VMX_DIRTY_CONTROL	BIT(0)
 #define VMX_DIRTY_SEGMENTS	BIT(1)	/* and SYSENTER's MSRs */
@@ -28,7 +31,6 @@
 /**
  * struct vmx_vcpu - the VMX part of a vCPU; owner: the vCPU thread
  * @vmcs: a page; first word: the CPU's revision
- * @exit: filled when the window closes
  * @segments: as loaded next, or as last read
  * @sysenter: CS, ESP, EIP: with @segments
  * @fresh: @segments and @sysenter are what the VMCS says
@@ -46,9 +48,7 @@
  * @dr7: in the VMCS
  * @cpl: when the window was closed
  * @vectoring: what was being delivered when the last exit came
- * @injected: kind of event that the last entry delivers
  * @host_nmi: an NMI of the host's ended the window
- * @budget: fast exits left before the window closes
  * @flushed_cpu: CPU where translations were flushed last
  * @vpid: in the VMCS; 0: none
  * @vpid_generation: shadow paging: @vpid is of this round on @flushed_cpu
@@ -58,7 +58,6 @@
  */
 struct vmx_vcpu {
 	u32 *vmcs;
-	struct hull_exit *exit;
 	struct hull_segments segments;
 	u64 sysenter[3];
 	bool fresh;
@@ -76,9 +75,7 @@ struct vmx_vcpu {
 	u64 dr7;
 	u8 cpl;
 	u32 vectoring;
-	u8 injected;
 	bool host_nmi;
-	int budget;
 	int flushed_cpu;
 	u16 vpid;
 	u64 vpid_generation;
@@ -162,7 +159,7 @@ void vmx_read_image(struct vmcs_image *image);
 void vmx_dump(struct hull_vcpu *vcpu);
 
 /* run.c */
-int vmx_run(struct hull_vcpu *vcpu, struct hull_exit *exit);
+int vmx_run(struct hull_vcpu *vcpu);
 int vmx_next_entry(struct hull_vcpu *vcpu);
 
 /* exits.c: called by entry.S in the window; 0: enter again */
