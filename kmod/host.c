@@ -31,7 +31,7 @@ unsigned int hull_gpa_bits __ro_after_init;
 
 static u64 host_xcr0 __ro_after_init;
 
-/* The vCPU that ran last on this CPU: never dereferenced. */
+/* The vCPU that ran last on this CPU, while it lives: never dereferenced. */
 static DEFINE_PER_CPU(struct hull_vcpu *, last_vcpu);
 
 /* ---- FPU ---------------------------------------------------------------------------------- */
@@ -241,6 +241,15 @@ void hull_host_predictors(struct hull_vcpu *vcpu)
 	/* Mitigation: a guest must not train the branch predictors of another. */
 	if (boot_cpu_has(X86_FEATURE_IBPB))
 		native_wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/* Another vCPU may be made in the same place, which is not the same to the predictors. */
+void hull_host_forget(struct hull_vcpu *vcpu)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(per_cpu_ptr(&last_vcpu, cpu), vcpu, NULL);
 }
 
 /*

@@ -44,8 +44,9 @@ void hull_virt_put(void);
 int hull_host_enter(struct hull_vcpu *vcpu);
 void hull_host_leave(struct hull_vcpu *vcpu);
 
-/* IBPB when this CPU last ran another vCPU; in the window. */
+/* IBPB when this CPU last ran another vCPU; in the window. Forget: @vcpu is about to be freed. */
 void hull_host_predictors(struct hull_vcpu *vcpu);
+void hull_host_forget(struct hull_vcpu *vcpu);
 
 void hull_fpu_reset(struct hull_fpu_state *fpu);
 /* -EINVAL: not a state XRSTOR would take. */

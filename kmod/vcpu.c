@@ -322,6 +322,7 @@ err_vcpu:
 
 void hull_vcpu_free(struct hull_vcpu *vcpu)
 {
+	hull_host_forget(vcpu);
 	hull_backend->vcpu_destroy(vcpu);
 	if (vcpu->lapic)
 		hull_lapic_destroy(vcpu);

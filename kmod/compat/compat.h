@@ -49,6 +49,20 @@ static inline void hull_ibpb_exit_to_user(void)
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 }
 
+/* 6.14 and stable kernels of 6.12: against SRSO some CPUs want a bit set while guests run. */
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+static inline bool hull_bp_spec_reduce(void)
+{
+	return boot_cpu_has(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+}
+#else
+#define MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT	4
+static inline bool hull_bp_spec_reduce(void)
+{
+	return false;
+}
+#endif
+
 /* 6.8: a signal of an eventfd always adds 1. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/eventfd.h>
@@ -170,12 +184,23 @@ typedef bool hull_young_t;
  * symbols that are open to KVM only: these are our own, with the kernel's feature bits and thunks.
  */
 
-/* 6.9: CONFIG_CPU_* became CONFIG_MITIGATION_*. */
+/*
+ * 6.9: CONFIG_CPU_* became CONFIG_MITIGATION_*. Where the kernel flushes all predictors instead
+ * (retbleed=ibpb, spec_rstack_overflow=ibpb-vmexit), so do we, and fill the return stack, which not
+ * every IBPB clears. Clobbers AX, CX, DX.
+ */
 .macro HULL_UNTRAIN_RET
 #if defined(CONFIG_CPU_UNRET_ENTRY) || defined(CONFIG_MITIGATION_UNRET_ENTRY)
 	ALTERNATIVE_2 "", "call entry_untrain_ret", X86_FEATURE_UNRET, \
 		      "call srso_alias_untrain_ret", X86_FEATURE_SRSO_ALIAS
 #endif
+	ALTERNATIVE "jmp .Lskip_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	mov $MSR_IA32_PRED_CMD, %ecx
+	mov $PRED_CMD_IBPB, %eax
+	xor %edx, %edx
+	wrmsr
+.Lskip_ibpb_\@:
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_IBPB_ON_VMEXIT
 .endm
 
 .macro HULL_FILL_RETURN_BUFFER reg

@@ -50,6 +50,18 @@ static int svm_setup(void)
 	return 0;
 }
 
+/* Mitigation: SRSO, on CPUs that the kernel trusts between its own privileges. */
+static void reduce_speculation(bool on)
+{
+	const u64 bit = BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	u64 config;
+
+	if (!hull_bp_spec_reduce())
+		return;
+	rdmsrq(MSR_ZEN4_BP_CFG, config);
+	wrmsrq(MSR_ZEN4_BP_CFG, on ? config | bit : config & ~bit);
+}
+
 static int svm_hardware_enable(void)
 {
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
@@ -63,6 +75,7 @@ static int svm_hardware_enable(void)
 	wrmsrq(MSR_EFER, efer | EFER_SVME);
 	wrmsrq(MSR_VM_HSAVE_PA, page_to_phys(cpu->save));
 	rdmsrq(MSR_GS_BASE, cpu->gs_base);
+	reduce_speculation(true);
 	/* Every tag from before is void: the first hand-out flushes. */
 	cpu->asid_generation++;
 	cpu->asid_next = svm_caps.asids;
@@ -73,6 +86,7 @@ static void svm_hardware_disable(void)
 {
 	u64 efer;
 
+	reduce_speculation(false);
 	wrmsrq(MSR_VM_HSAVE_PA, 0);
 	rdmsrq(MSR_EFER, efer);
 	wrmsrq(MSR_EFER, efer & ~(u64)EFER_SVME);
