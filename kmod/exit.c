@@ -357,7 +357,7 @@ static int exit_dr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 			return HULL_RESUME;
 		}
 		if (dr == &debug->dr6)
-			value = (value & 0xe00fULL) | DR6_RESERVED;
+			value = (value & HULL_DR6_WRITABLE) | DR6_RESERVED;
 		else
 			value = (value & ~0xd000ULL) | HULL_DR7_FIXED;
 	}

@@ -158,6 +158,7 @@ static int set_debug(struct hull_vcpu *vcpu, const struct hull_debug *from)
 	if (from->dr6 >> 32 || from->dr7 >> 32)
 		return -EINVAL;
 	vcpu->debug = *from;
+	vcpu->debug.dr6 = (from->dr6 & HULL_DR6_WRITABLE) | DR6_RESERVED;
 	vcpu->debug.dr7 |= HULL_DR7_FIXED;
 	return 0;
 }

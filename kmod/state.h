@@ -14,6 +14,7 @@
 #include "vcpu.h"
 
 #define HULL_DR7_FIXED	0x400	/* the bit of DR7 that is always set */
+#define HULL_DR6_WRITABLE	0xe00fULL	/* the others read as in DR6_RESERVED */
 
 /* What selects a paging mode or rights in it: a TLB forgets when one changes, as with PGE. */
 #define HULL_CR4_MODE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP | \
