@@ -56,6 +56,7 @@ enum hull_exit_kind {
  * @vector: exception
  * @error_code: exception, page fault
  * @reg: CR number; plain MOV: register that a read goes to
+ * @broken: rule of the checker's for which there was no entry, in words
  */
 struct hull_exit {
 	u32 kind;
@@ -75,6 +76,7 @@ struct hull_exit {
 	u8 vector;
 	u8 reg;
 	u32 error_code;
+	const char *broken;
 };
 
 /**

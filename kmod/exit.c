@@ -18,6 +18,7 @@
 #include "mem/gpa.h"
 #include "mmu/mmu.h"
 #include "msr.h"
+#include "mutate.h"
 #include "ring.h"
 #include "state.h"
 #include "trace.h"
@@ -430,7 +431,15 @@ bool hull_refuse_entry(struct hull_vcpu *vcpu, const char *broken, bool ours)
 	else
 		pr_info_ratelimited("vCPU %u of pid %d cannot run: %s\n", vcpu->id,
 				    task_tgid_nr(current), broken);
+	vcpu->exit.broken = broken;
+	if (hull_mutate_trust_state && !ours && vcpu->state_set) {
+		/* Its word only: let us see what the CPU says. */
+		strscpy(vcpu->run->end_text, broken, sizeof(vcpu->run->end_text));
+		vcpu->state_set = false;
+		return true;
+	}
 	vcpu->exit.kind = ours ? HULL_X_CHECK_FAILED : HULL_X_BAD_STATE;
+	vcpu->exit.code = 0;
 	return false;
 }
 

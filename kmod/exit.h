@@ -55,7 +55,7 @@ static inline void hull_merge_result(u64 *gpr, u8 size, u64 value)
 
 /*
  * The vendor's checker found @broken before an entry. @ours: no state of user space's or the
- * guest's can be the reason. Sets vcpu->exit.kind, returns false. In the window.
+ * guest's can be the reason. Fills vcpu->exit, returns false: do not enter. In the window.
  */
 bool hull_refuse_entry(struct hull_vcpu *vcpu, const char *broken, bool ours);
 

@@ -84,4 +84,14 @@
 #define hull_mutate_no_remote_flush	0
 #endif
 
+/*
+ * State that user space sets is not checked but for what would harm the host, and the checker of
+ * VMCBs and VMCSs is not heeded: the CPU itself is asked, to compare (guest_state.c).
+ */
+#ifdef HULL_MUTATE_TRUST_STATE
+#define hull_mutate_trust_state	1
+#else
+#define hull_mutate_trust_state	0
+#endif
+
 #endif

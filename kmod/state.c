@@ -18,6 +18,7 @@
 #include "host.h"
 #include "irqchip/irqchip.h"
 #include "msr.h"
+#include "mutate.h"
 #include "ring.h"
 #include "state.h"
 #include "vcpu.h"
@@ -105,9 +106,15 @@ void hull_vcpu_start_at(struct hull_vcpu *vcpu, u8 vector)
 			 X86_EFLAGS_VM | X86_EFLAGS_AC | X86_EFLAGS_VIF | X86_EFLAGS_VIP |	\
 			 X86_EFLAGS_ID | RFLAGS_FIXED)
 
+/* What a CPU would refuse, too, when it is to be entered. */
+static bool is_refused(bool illegal)
+{
+	return illegal && !hull_mutate_trust_state;
+}
+
 static int set_gprs(struct hull_vcpu *vcpu, const struct hull_gprs *gprs)
 {
-	if ((gprs->rflags & ~RFLAGS_DEFINED) || !(gprs->rflags & RFLAGS_FIXED))
+	if (is_refused((gprs->rflags & ~RFLAGS_DEFINED) || !(gprs->rflags & RFLAGS_FIXED)))
 		return -EINVAL;
 	vcpu->gprs = *gprs;
 	return 0;
@@ -124,22 +131,30 @@ static void get_control(struct hull_vcpu *vcpu, struct hull_control *to)
 	}
 }
 
+static bool is_valid_control(struct hull_vcpu *vcpu, const struct hull_control *control)
+{
+	bool long_mode = (control->efer & EFER_LME) && (control->cr0 & X86_CR0_PG);
+
+	if (!hull_valid_cr0(control->cr0) || (control->cr0 & ~HULL_CR0_DEFINED))
+		return false;
+	if ((control->cr4 & ~hull_cpuid_cr4_mask(vcpu)) ||
+	    (control->efer & ~hull_cpuid_efer_mask(vcpu)))
+		return false;
+	if (!!(control->efer & EFER_LMA) != long_mode ||
+	    (long_mode && !(control->cr4 & X86_CR4_PAE)))
+		return false;
+	if (!long_mode && (control->cr4 & X86_CR4_PCIDE))
+		return false;
+	return !(control->cr3 >> hull_gpa_bits);
+}
+
 static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 {
-	bool long_mode = (from->efer & EFER_LME) && (from->cr0 & X86_CR0_PG);
 	struct hull_control old = vcpu->control;
 
-	if (!hull_valid_cr0(from->cr0) || (from->cr0 & ~HULL_CR0_DEFINED))
+	if (is_refused(!is_valid_control(vcpu, from)))
 		return -EINVAL;
-	if ((from->cr4 & ~hull_cpuid_cr4_mask(vcpu)) || (from->efer & ~hull_cpuid_efer_mask(vcpu)))
-		return -EINVAL;
-	if (!!(from->efer & EFER_LMA) != long_mode || (long_mode && !(from->cr4 & X86_CR4_PAE)))
-		return -EINVAL;
-	if (!long_mode && (from->cr4 & X86_CR4_PCIDE))
-		return -EINVAL;
-	if (from->cr3 >> hull_gpa_bits || from->cr8 > 15)
-		return -EINVAL;
-	if (hull_set_xcr0(vcpu, from->xcr0))
+	if (from->cr8 > 15 || hull_set_xcr0(vcpu, from->xcr0))
 		return -EINVAL;
 	if (vcpu->lapic && hull_lapic_set_base(vcpu, from->apic_base)) {
 		vcpu->control = old;
@@ -155,7 +170,7 @@ static int set_control(struct hull_vcpu *vcpu, const struct hull_control *from)
 
 static int set_debug(struct hull_vcpu *vcpu, const struct hull_debug *from)
 {
-	if (from->dr6 >> 32 || from->dr7 >> 32)
+	if (from->dr6 >> 32 || is_refused(from->dr7 >> 32))
 		return -EINVAL;
 	vcpu->debug = *from;
 	vcpu->debug.dr6 = (from->dr6 & HULL_DR6_WRITABLE) | DR6_RESERVED;
@@ -244,8 +259,9 @@ static int set_events(struct hull_vcpu *vcpu, const struct hull_events *from)
 	if ((from->flags & ~HULL_EVENT_FLAGS) || from->run_state > HULL_STATE_WAIT_SIPI ||
 	    from->exception > 31 || from->reserved)
 		return -EINVAL;
-	/* NMI is not an exception that can be queued. */
-	if ((from->flags & HULL_EVENT_EXCEPTION) && from->exception == 2)
+	/* NMI is not an exception that can be queued; nor is 31, of which VMRUN knows nothing. */
+	if (is_refused((from->flags & HULL_EVENT_EXCEPTION) &&
+		       (from->exception == 2 || from->exception == 31)))
 		return -EINVAL;
 	err = set_continuation(vcpu, (const void *)from->continuation);
 	if (err)

@@ -70,6 +70,7 @@ int hull_vcpu_end(struct hull_vcpu *vcpu, u32 reason, u64 code, u64 info1, u64 i
 		vm->end.end_code = code;
 		vm->end.end_info[0] = info1;
 		vm->end.end_info[1] = info2;
+		strscpy(vm->end.end_text, vcpu->exit.broken ?: "", sizeof(vm->end.end_text));
 		vm->end.end_rip = vcpu->gprs.rip;
 		vm->end.end_insn_len = vcpu->emu.state.nbytes;
 		memcpy(vm->end.end_insn, vcpu->emu.state.bytes, HULL_INSN_MAX);
@@ -93,6 +94,7 @@ static bool publish_end(struct hull_vcpu *vcpu)
 	run->end_reason = vm->end.end_reason;
 	run->end_code = vm->end.end_code;
 	memcpy(run->end_info, vm->end.end_info, sizeof(run->end_info));
+	memcpy(run->end_text, vm->end.end_text, sizeof(run->end_text));
 	run->end_rip = vm->end.end_rip;
 	run->end_insn_len = vm->end.end_insn_len;
 	memcpy(run->end_insn, vm->end.end_insn, sizeof(run->end_insn));
@@ -221,6 +223,7 @@ static int run_once(struct hull_vcpu *vcpu)
 			return err;
 	}
 	exit->kind = HULL_X_NONE;
+	exit->broken = NULL;
 	err = hull_backend->run(vcpu);
 	if (err == -EBUSY)
 		return err;

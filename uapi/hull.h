@@ -471,7 +471,7 @@ struct hull_fpu {
  * @run_state: HULL_STATE_*
  * @error_code: of the exception
  * @fault_address: CR2 to be loaded when a page fault is delivered
- * @exception: vector of the exception
+ * @exception: vector of the exception; not 2 or 31, which are none
  * @interrupt: vector of the interrupt
  * @sipi_vector: of the SIPI
  * @reserved: zero
@@ -638,6 +638,8 @@ struct hull_stats {
  * @reserved: zero
  * @stop: written by the launcher, from any thread or signal handler: when not zero HULL_RUN
  *        returns EINTR at once. The module never writes it.
+ * @end_text: with HULL_END_BAD_STATE: the rule that the vCPU's state breaks, in English; empty when
+ *            it was the CPU that refused and the module knows no such rule
  */
 struct hull_run {
 	__u32 exit;
@@ -649,6 +651,7 @@ struct hull_run {
 	__u8 end_insn[16];
 	__u8 reserved[4];
 	__u32 stop __attribute__((aligned(64)));
+	char end_text[128] __attribute__((aligned(64)));
 };
 
 /*

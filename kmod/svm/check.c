@@ -68,7 +68,8 @@ static const char *check_event(const struct vmcb_control_area *control)
 	case SVM_EVTINJ_TYPE_SOFT:
 		return NULL;
 	case SVM_EVTINJ_TYPE_EXEPT:
-		if (vector == 2 || vector > 31)
+		/* "Does not correspond to an exception": 31 never was one. */
+		if (vector == 2 || vector > 30)
 			return "the injected exception has no such vector";
 		return NULL;
 	default:
@@ -84,13 +85,10 @@ static const u8 must_intercept[] = {
 	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_XSETBV,
 };
 
-/* Nested paging: a root, and no "paged real mode", which is for shadow paging. */
 static const char *check_nested(const struct vmcb *vmcb)
 {
 	if (!vmcb->control.nested_cr3 || (vmcb->control.nested_cr3 & 0xfff))
 		return "nested paging has no root";
-	if ((vmcb->save.cr0 & X86_CR0_PG) && !(vmcb->save.cr0 & X86_CR0_PE))
-		return "CR0.PG is set and CR0.PE is not";
 	return NULL;
 }
 
@@ -147,6 +145,10 @@ const char *svm_check_state(const struct vmcb *vmcb)
 	const char *broken;
 
 	broken = check_registers(&vmcb->save);
+	/* "Paged real mode" is for shadow paging. */
+	if (!broken && (vmcb->control.misc_ctl & SVM_MISC_ENABLE_NP) &&
+	    (vmcb->save.cr0 & (X86_CR0_PG | X86_CR0_PE)) == X86_CR0_PG)
+		broken = "CR0.PG is set and CR0.PE is not";
 	if (!broken)
 		broken = check_mode(&vmcb->save);
 	if (!broken)

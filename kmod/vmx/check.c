@@ -200,7 +200,7 @@ static const char *check_event(const struct vmcs_image *vmcs)
 			return "an NMI is injected that the guest cannot take";
 		break;
 	case INTR_TYPE_HARD_EXCEPTION:
-		if (vector > 31 || vector == 2)
+		if (vector > 31)
 			return "the injected exception has no such vector";
 		break;
 	default:

@@ -162,6 +162,8 @@ static int report_module(struct machine *machine)
 	fprintf(stderr, "  vCPU %u, exit code 0x%" PRIx64 ", information 0x%" PRIx64 " 0x%" PRIx64
 		"\n", vcpu->id, (uint64_t)run->end_code, (uint64_t)run->end_info[0],
 		(uint64_t)run->end_info[1]);
+	if (run->end_reason == HULL_END_BAD_STATE && run->end_text[0])
+		fprintf(stderr, "  %.*s\n", (int)sizeof(run->end_text), run->end_text);
 	print_vcpu(vcpu);
 	return run->end_reason == HULL_END_TRIPLE_FAULT ? EXIT_CODE_TRIPLE_FAULT :
 							  EXIT_CODE_GUEST_ENDED;
