@@ -142,6 +142,39 @@ TEST_F(memory, large_pages_are_mapped_large_when_aligned)
 	}
 }
 
+/* 0x40000: address of a function, called last; address of a value, that value */
+GUEST(call, 64,
+      "1: mov 0x40008, %rcx\n mov (%rcx), %rax\n mov %rax, 0x40010\n"
+      "mov 0x40000, %rbx\n call *%rbx\n"
+      "hlt\n jmp 1b");
+
+/* On some CPUs large pages let no code run: then code and data must not take the page in turns. */
+TEST_F(memory, code_and_data_share_a_large_page)
+{
+	struct guest *guest = &self->guest;
+	const __u64 base = 0x1000000 + LARGE;
+	__u64 *data = (__u64 *)(guest->memory + GUEST_DATA_GPA), faults = 0;
+	unsigned char *area;
+	int i;
+
+	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(call)));
+	area = map_large(&self->regions[1], 2 * LARGE, 0x1000000);
+	ASSERT_NE(NULL, area);
+	memset(area, 0xc3, 2 * LARGE);	/* ret */
+	ASSERT_EQ(0, set(guest, self->regions, 2));
+	for (i = 0; i < 48; i++) {
+		if (i == 32)
+			faults = count_faults(guest);
+		data[0] = base + (i & 15) * 2 * PAGE;
+		data[1] = data[0] + PAGE;
+		data[2] = 0;
+		ASSERT_EQ(0, guest_expect_halt(guest, 0));
+		EXPECT_EQ(0xc3c3c3c3c3c3c3c3, data[2]);
+	}
+	EXPECT_EQ(faults, count_faults(guest));
+	EXPECT_EQ(0, hull_vm_check(guest->vm));
+}
+
 TEST_F(memory, guest_maps_a_gigabyte)
 {
 	struct guest *guest = &self->guest;

@@ -146,6 +146,8 @@ static void check_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, vo
 	}
 	if (hull_spte_pfn(spte) & (pages - 1))
 		leaf_failed(vm, check, "large page is not aligned (gpa, entry)", base, spte);
+	if (level > 1 && (spte & hull_nested_format.large_lacks))
+		leaf_failed(vm, check, "code may run in a large page (gpa, entry)", base, spte);
 	if (hull_spte_writable(spte)) {
 		if (slot->flags & HULL_REGION_READONLY)
 			leaf_failed(vm, check, "writable page in a read-only region (gpa, entry)",

@@ -37,6 +37,7 @@ MODULE_PARM_DESC(large_pages, "largest page for guest memory: 0: 4 KiB, 1: 2 MiB
  * struct fault - one fault being handled
  * @gfn: frame
  * @write: the access is a write
+ * @split: the access needs a page that is not large: see large_lacks in spte.h
  * @generation: of the regions at lookup
  * @slot: copy of the region, less its dirty bitmap
  * @hva: of the frame
@@ -51,6 +52,7 @@ MODULE_PARM_DESC(large_pages, "largest page for guest memory: 0: 4 KiB, 1: 2 MiB
 struct fault {
 	gfn_t gfn;
 	bool write;
+	bool split;
 	u64 generation;
 	struct hull_memslot slot;
 	unsigned long hva;
@@ -130,7 +132,7 @@ static bool fix_entry(struct hull_vm *vm, const struct fault *fault)
 	spin_lock(&mmu->lock);
 	table = same_regions(vm, fault);
 	entry = table ? hull_tdp_find(mmu, fault->gfn, &level) : NULL;
-	if (!entry)
+	if (!entry || (fault->split && level > 1))
 		goto out;
 	spte = READ_ONCE(*entry);
 	fixed = !fault->write || hull_spte_writable(spte);
@@ -242,7 +244,7 @@ static void choose_mapping(struct fault *fault)
 	const struct hull_host_map *host = &fault->host;
 	bool known = fault->host_known && host->pfn == page_to_pfn(fault->page);
 
-	fault->level = known ? min(host->level, largest_level()) : 1;
+	fault->level = known && !fault->split ? min(host->level, largest_level()) : 1;
 	while (fault->level > 1 && !level_fits(fault, fault->level))
 		fault->level--;
 
@@ -273,16 +275,19 @@ static bool is_stale(struct hull_vm *vm, const struct fault *fault)
 }
 
 /* True: installed. False: something changed meanwhile. */
-static bool install(struct hull_vcpu *vcpu, const struct fault *fault)
+static bool install(struct hull_vcpu *vcpu, struct fault *fault)
 {
 	const struct hull_region_table *table;
 	struct hull_vm *vm = vcpu->vm;
 	struct hull_mmu *mmu = &vm->mmu;
-	u64 pfn = page_to_pfn(fault->page) & ~(HULL_LEVEL_PAGES(fault->level) - 1);
 	bool flush;
-	u64 spte;
+	u64 pfn, spte;
 
 	spin_lock(&mmu->lock);
+	/* Where code has been found, pages stay small: data and code would take turns. */
+	if (hull_nested_format.large_lacks)
+		fault->level = min(fault->level, hull_tdp_depth(mmu, fault->gfn));
+	pfn = page_to_pfn(fault->page) & ~(HULL_LEVEL_PAGES(fault->level) - 1);
 	table = same_regions(vm, fault);
 	if (!table || is_stale(vm, fault)) {
 		spin_unlock(&mmu->lock);
@@ -307,6 +312,7 @@ int hull_mmu_fault(struct hull_vcpu *vcpu, gpa_t gpa, u32 access)
 	struct fault fault = {
 		.gfn = gpa_to_gfn(gpa),
 		.write = access & HULL_ACCESS_WRITE,
+		.split = (access & HULL_ACCESS_FETCH) && hull_nested_format.large_lacks,
 	};
 	bool installed;
 	int err;

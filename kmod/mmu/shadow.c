@@ -28,6 +28,7 @@
  * @gva: linear address
  * @walk: through the guest's tables
  * @role: of the root
+ * @fetch: of code
  * @leaf: what the guest's tables give
  * @tdp: entry of two-dimensional paging that backs it
  * @tdp_level: its level
@@ -38,6 +39,7 @@ struct fault {
 	gva_t gva;
 	const struct hull_walk *walk;
 	union hull_role role;
+	bool fetch;
 	struct hull_shadow_leaf leaf;
 	u64 *tdp;
 	int tdp_level;
@@ -75,6 +77,8 @@ u64 hull_shadow_encode(struct hull_vm *vm, const struct hull_shadow *page, int l
 			rights &= ~HULL_RIGHT_EXEC;
 		rights &= ~HULL_RIGHT_USER;
 	}
+	if (level > 1 && hull_nested_format.large_lacks)
+		rights &= ~HULL_RIGHT_EXEC;
 	write = write && hull_spte_writable(tdp) && !hull_shadow_is_synced(&vm->mmu, leaf->gfn);
 	spte = hull_spte_leaf(&hull_host_format, pfn, level, write, false);
 	if (!(rights & HULL_RIGHT_USER))
@@ -500,6 +504,8 @@ static bool find_backing(struct fault *fault)
 	fault->tdp = hull_tdp_find(mmu, fault->leaf.gfn, &fault->tdp_level);
 	if (!fault->tdp)
 		return false;
+	if (fault->fetch && fault->tdp_level > 1 && hull_nested_format.large_lacks)
+		return false;
 	if (fault->leaf.write) {
 		if (!hull_spte_writable(READ_ONCE(*fault->tdp)))
 			return false;
@@ -554,6 +560,7 @@ static void begin_fault(struct fault *fault, struct hull_vcpu *vcpu, gva_t gva, 
 {
 	*fault = (struct fault){
 		.vcpu = vcpu, .gva = gva, .walk = &vcpu->mmu.walk, .role = root_role(vcpu),
+		.fetch = error_code & X86_PF_INSTR,
 		.leaf.write = error_code & X86_PF_WRITE, .leaf.user = error_code & X86_PF_USER,
 	};
 	set_rights(fault);

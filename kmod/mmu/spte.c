@@ -24,7 +24,7 @@ u64 hull_spte_leaf(const struct hull_spte_format *format, u64 pfn, int level, bo
 	if (host_write)
 		spte |= HULL_SPTE_HOST_WRITE;
 	if (level > 1)
-		spte |= _PAGE_PSE;
+		spte = (spte | _PAGE_PSE) & ~format->large_lacks;
 	return __sme_set(spte);
 }
 

@@ -72,6 +72,8 @@ static inline u64 *hull_spte_child(u64 spte)
  * @table: of an entry that points to a table; rights are decided by leaves alone
  * @write: of a leaf that the guest may write
  * @accessed: set by the hardware when it uses a leaf; 0: it says nothing
+ * @large_lacks: of a leaf, but not of a large one: on CPUs that a guest could stop by the size of
+ *	pages that it runs code from (iTLB multihit), what lets code run
  * @levels: of the tables, 0: as many as the host's own
  * @leaf_levels: highest level of leaves, 0: as the host's own
  */
@@ -80,6 +82,7 @@ struct hull_spte_format {
 	u64 table;
 	u64 write;
 	u64 accessed;
+	u64 large_lacks;
 	u8 levels;
 	u8 leaf_levels;
 };

@@ -263,6 +263,22 @@ u64 *hull_tdp_find(struct hull_mmu *mmu, gfn_t gfn, int *level)
 	return NULL;
 }
 
+int hull_tdp_depth(struct hull_mmu *mmu, gfn_t gfn)
+{
+	u64 *table = mmu->table->entries;
+	int at;
+
+	lockdep_assert_held(&mmu->lock);
+	for (at = mmu->levels; at > 1; at--) {
+		u64 spte = READ_ONCE(table[index_of(gfn, at)]);
+
+		if (!hull_spte_present(spte) || hull_spte_is_leaf(spte, at))
+			break;
+		table = hull_spte_child(spte);
+	}
+	return at;
+}
+
 /* Make room for a leaf in @entry; returns the permissions of an entry for the same page. */
 static u64 clear_for_leaf(struct hull_vm *vm, u64 *entry, gfn_t base, int level, u64 spte)
 {

@@ -52,6 +52,9 @@ void hull_table_retire(struct hull_vm *vm, struct hull_table *table);
 /* With shadow paging: the chain of the leaf @entry. */
 struct hlist_head *hull_tdp_chain(u64 *entry);
 
+/* The lowest level at which a table is there for @gfn. */
+int hull_tdp_depth(struct hull_mmu *mmu, gfn_t gfn);
+
 /* The leaf entry that maps @gfn and its level, or NULL. */
 u64 *hull_tdp_find(struct hull_mmu *mmu, gfn_t gfn, int *level);
 

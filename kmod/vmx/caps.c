@@ -113,6 +113,9 @@ static int __init choose_ept(void)
 		.levels = 4,
 		.leaf_levels = cap & VMX_EPT_1GB_PAGE_BIT ? 3 : cap & VMX_EPT_2MB_PAGE_BIT ? 2 : 1,
 	};
+	/* Mitigation: iTLB multihit. */
+	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
+		format->large_lacks = VMX_EPT_EXECUTABLE_MASK;
 	if (cap & VMX_EPT_AD_BIT) {
 		vmx_caps.eptp |= VMX_EPTP_AD_ENABLE_BIT;
 		format->leaf |= VMX_EPT_ACCESS_BIT;
