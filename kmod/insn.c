@@ -294,6 +294,27 @@ int hull_insn_fetch(struct hull_vcpu *vcpu)
 	return err;
 }
 
+/*
+ * The oracle: the CPU's word for the length against the decoder's. Code that another CPU changes
+ * between the two looks as wrong, but not each time: executed again, it would have to be changed at
+ * the same moment again.
+ */
+#define ODD_LENGTHS	1000
+
+static bool is_odd(struct hull_vcpu *vcpu)
+{
+	u64 rip = vcpu->exit.saved_rip;
+
+	if (!rip || rip == hull_insn_next_rip(vcpu)) {
+		vcpu->odd_lengths = 0;
+		return false;
+	}
+	if (++vcpu->odd_lengths == ODD_LENGTHS)
+		hull_check_failed(vcpu->vm, "the CPU's next RIP is not the decoder's (RIP, next)",
+				  vcpu->gprs.rip, rip);
+	return vcpu->odd_lengths < ODD_LENGTHS;
+}
+
 int hull_insn_expect(struct hull_vcpu *vcpu, enum hull_op op)
 {
 	int err = hull_insn_fetch(vcpu);
@@ -303,11 +324,7 @@ int hull_insn_expect(struct hull_vcpu *vcpu, enum hull_op op)
 	/* Another CPU changed the code meanwhile: the guest will see what is there now. */
 	if (vcpu->emu.insn.op != op)
 		return 1;
-	if (unlikely(hull_check) && vcpu->exit.saved_rip &&
-	    vcpu->exit.saved_rip != hull_insn_next_rip(vcpu))
-		hull_check_failed(vcpu->vm, "the CPU's next RIP is not the decoder's (RIP, next)",
-				  vcpu->gprs.rip, vcpu->exit.saved_rip);
-	return 0;
+	return unlikely(hull_check) && is_odd(vcpu);
 }
 
 u64 hull_insn_next_rip(struct hull_vcpu *vcpu)

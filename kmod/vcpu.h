@@ -131,6 +131,7 @@ struct hull_vcpu {
 	u8 scratch[HULL_PAYLOAD_SIZE];	/* answers on their way to the emulator */
 	struct hull_exit exit;		/* what closed the latest window */
 	u64 last_exit_code;
+	u32 odd_lengths;		/* check mode: instructions in a row that disagree */
 	gpa_t fault_gpa;		/* of the fault being emulated, 0: not known */
 	u32 fault_access;
 	struct hull_fpu_state *fpu;

@@ -63,20 +63,15 @@ static __always_inline bool read_code(struct hull_vcpu *vcpu, const struct vmcb 
 	return legacy_code(vcpu, save, shadow ? vcpu->control.cr3 : save->cr3, code);
 }
 
-/*
- * The oracle: the CPU's word for the length against the bytes. (Code that another vCPU changes
- * meanwhile would look as wrong.)
- */
-static noinline void check_next_rip(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
-				    u32 code, unsigned int len)
+/* The oracle: the CPU's word for the length against the bytes. The slow path judges. */
+static noinline bool is_odd(struct hull_vcpu *vcpu, const struct vmcb *vmcb, bool shadow,
+			    u32 code, unsigned int len)
 {
-	u64 rip = vmcb->save.rip, next = vmcb->control.next_rip;
 	u32 bytes;
 
-	if (read_code(vcpu, vmcb, shadow, 4, &bytes) &&
-	    ((bytes & (BIT(len * 8) - 1)) == code) != (next - rip == len))
-		hull_check_failed(vcpu->vm, "the CPU's next RIP is not the code's (RIP, next)",
-				  rip, next);
+	return read_code(vcpu, vmcb, shadow, 4, &bytes) &&
+	       ((bytes & (BIT(len * 8) - 1)) == code) !=
+	       (vmcb->control.next_rip - vmcb->save.rip == len);
 }
 
 /* The instruction is the plain form: its length is known. */
@@ -86,8 +81,8 @@ static __always_inline bool is_code(struct hull_vcpu *vcpu, const struct vmcb *v
 	u32 bytes;
 
 	if (svm_caps.nrips) {
-		if (unlikely(hull_check))
-			check_next_rip(vcpu, vmcb, shadow, code, len);
+		if (unlikely(hull_check) && is_odd(vcpu, vmcb, shadow, code, len))
+			return false;
 		return vmcb->control.next_rip - vmcb->save.rip == len;
 	}
 	return read_code(vcpu, vmcb, shadow, len, &bytes) &&

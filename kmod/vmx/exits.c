@@ -349,6 +349,10 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx
 		exit->write = true;
 		return hull_wrmsr(vcpu, *rax, true) ? HULL_LEAVE : done(vcpu);
 	case EXIT_REASON_CPUID:
+		/* Some go the long way, where the oracle compares the length. */
+		if (unlikely(hull_check) &&
+		    (vcpu->odd_lengths || !(vcpu->stats.value[HULL_STAT_EXITS] % 8)))
+			return HULL_LEAVE;
 		hull_cpuid_execute(vcpu, rax);
 		return done(vcpu);
 	case EXIT_REASON_EPT_VIOLATION:
@@ -380,10 +384,13 @@ static void describe(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
 	exit->info[0] = vmcs_read(EXIT_QUALIFICATION);
 	exit->info[1] = reason == EXIT_REASON_EPT_VIOLATION ? exit->gpa :
 							       vmcs_read(VM_EXIT_INTR_INFO);
+	exit->saved_rip = 0;
 	switch (exit->kind) {
 	case HULL_X_MEMORY:
 		break;
 	case HULL_X_PORT:
+		exit->next_rip = next_rip(vcpu);
+		break;
 	case HULL_X_MSR:
 	case HULL_X_CPUID:
 	case HULL_X_HYPERCALL:
@@ -391,7 +398,11 @@ static void describe(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
 	case HULL_X_XSETBV:
 	case HULL_X_CACHE:
 		exit->next_rip = next_rip(vcpu);
-		break;
+		if (likely(!hull_check))
+			break;
+		/* It is decoded all the same, and compared. */
+		exit->saved_rip = exit->next_rip;
+		fallthrough;
 	default:
 		exit->next_rip = 0;
 		break;
