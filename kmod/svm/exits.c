@@ -13,6 +13,7 @@
 #include "../fast.h"
 #include "../mmu/mmu.h"
 #include "../msr.h"
+#include "reasons.h"
 #include "svm.h"
 
 /* Bytes of instructions, first one lowest. */
@@ -383,45 +384,15 @@ static int attention(struct hull_vcpu *vcpu, struct svm_vcpu *svm, u32 code)
 	return HULL_LEAVE;
 }
 
-static const struct {
-	u32 first, last;
-	u8 kind;
-	u8 stat;
-} slow_exits[] = {
-	{ SVM_EXIT_READ_DR0, SVM_EXIT_WRITE_DR0 + 15, HULL_X_DR, HULL_STAT_CONTROL },
-	{ SVM_EXIT_XSETBV, SVM_EXIT_XSETBV, HULL_X_XSETBV, HULL_STAT_CONTROL },
-	{ SVM_EXIT_INVD, SVM_EXIT_INVD, HULL_X_CACHE, HULL_STAT_INVALIDATE },
-	{ SVM_EXIT_WBINVD, SVM_EXIT_WBINVD, HULL_X_CACHE, HULL_STAT_INVALIDATE },
-	{ SVM_EXIT_SHUTDOWN, SVM_EXIT_SHUTDOWN, HULL_X_TRIPLE_FAULT, HULL_STAT_OTHER },
-	{ SVM_EXIT_INIT, SVM_EXIT_INIT, HULL_X_INIT, HULL_STAT_OTHER },
-	{ SVM_EXIT_TASK_SWITCH, SVM_EXIT_TASK_SWITCH, HULL_X_TASK_SWITCH, HULL_STAT_OTHER },
-	{ SVM_EXIT_RDPMC, SVM_EXIT_RDPMC, HULL_X_GP, HULL_STAT_OTHER },
-	{ SVM_EXIT_VMRUN, SVM_EXIT_VMRUN, HULL_X_UD, HULL_STAT_VIRT_INSN },
-	{ SVM_EXIT_VMLOAD, SVM_EXIT_SKINIT, HULL_X_UD, HULL_STAT_VIRT_INSN },
-	{ SVM_EXIT_INVLPGA, SVM_EXIT_INVLPGA, HULL_X_UD, HULL_STAT_VIRT_INSN },
-	{ SVM_EXIT_INVPCID, SVM_EXIT_INVPCID, HULL_X_UD, HULL_STAT_OTHER },
-	{ SVM_EXIT_RDTSCP, SVM_EXIT_RDTSCP, HULL_X_UD, HULL_STAT_OTHER },
-	{ SVM_EXIT_MONITOR, SVM_EXIT_MWAIT_COND, HULL_X_UD, HULL_STAT_OTHER },
-	{ SVM_EXIT_RDPRU, SVM_EXIT_RDPRU, HULL_X_UD, HULL_STAT_OTHER },
-	{ SVM_EXIT_RSM, SVM_EXIT_RSM, HULL_X_UD, HULL_STAT_OTHER },
-	{ (u32)SVM_EXIT_ERR, (u32)SVM_EXIT_ERR, HULL_X_BAD_STATE, HULL_STAT_OTHER },
-};
-
 static int slow_exit(struct hull_vcpu *vcpu, const struct vmcb *vmcb, u32 code)
 {
-	size_t i;
+	const struct svm_slow_exit *slow;
 
 	if (code >= SVM_EXIT_EXCP_BASE && code <= SVM_EXIT_LAST_EXCP)
 		return exception(vcpu, vmcb, code);
-	vcpu->exit.kind = HULL_X_UNKNOWN;
-	for (i = 0; i < ARRAY_SIZE(slow_exits); i++) {
-		if (code < slow_exits[i].first || code > slow_exits[i].last)
-			continue;
-		vcpu->exit.kind = slow_exits[i].kind;
-		hull_count(vcpu, slow_exits[i].stat);
-		return HULL_LEAVE;
-	}
-	hull_count(vcpu, HULL_STAT_OTHER);
+	slow = svm_find_slow_exit(code);
+	vcpu->exit.kind = slow ? slow->kind : HULL_X_UNKNOWN;
+	hull_count(vcpu, slow ? slow->stat : HULL_STAT_OTHER);
 	return HULL_LEAVE;
 }
 

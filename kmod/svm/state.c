@@ -10,6 +10,7 @@
 
 #include "../event.h"
 #include "../irqchip/irqchip.h"
+#include "segments.h"
 #include "svm.h"
 
 /* The caches are the host's business: what a guest disables is shown to it and not done. */
@@ -17,54 +18,37 @@
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
-static void get_segment(struct hull_segment *to, const struct vmcb_seg *from)
-{
-	to->base = from->base;
-	to->limit = from->limit;
-	to->selector = from->selector;
-	to->attr = from->attrib;
-}
-
-static void set_segment(struct vmcb_seg *to, const struct hull_segment *from)
-{
-	to->base = from->base;
-	to->limit = from->limit;
-	to->selector = from->selector;
-	to->attrib = from->attr & 0xfff;
-}
-
 void svm_get_segments(struct hull_vcpu *vcpu, struct hull_segments *s)
 {
 	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
 
-	get_segment(&s->es, &save->es);
-	get_segment(&s->cs, &save->cs);
-	get_segment(&s->ss, &save->ss);
-	get_segment(&s->ds, &save->ds);
-	get_segment(&s->fs, &save->fs);
-	get_segment(&s->gs, &save->gs);
-	get_segment(&s->ldtr, &save->ldtr);
-	get_segment(&s->tr, &save->tr);
-	get_segment(&s->gdtr, &save->gdtr);
-	get_segment(&s->idtr, &save->idtr);
+	svm_get_segment(&s->es, &save->es);
+	svm_get_segment(&s->cs, &save->cs);
+	svm_get_segment(&s->ss, &save->ss);
+	svm_get_segment(&s->ds, &save->ds);
+	svm_get_segment(&s->fs, &save->fs);
+	svm_get_segment(&s->gs, &save->gs);
+	svm_get_segment(&s->ldtr, &save->ldtr);
+	svm_get_segment(&s->tr, &save->tr);
+	svm_get_segment(&s->gdtr, &save->gdtr);
+	svm_get_segment(&s->idtr, &save->idtr);
 }
 
 void svm_set_segments(struct hull_vcpu *vcpu, const struct hull_segments *s)
 {
 	struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
 
-	set_segment(&save->es, &s->es);
-	set_segment(&save->cs, &s->cs);
-	set_segment(&save->ss, &s->ss);
-	set_segment(&save->ds, &s->ds);
-	set_segment(&save->fs, &s->fs);
-	set_segment(&save->gs, &s->gs);
-	set_segment(&save->ldtr, &s->ldtr);
-	set_segment(&save->tr, &s->tr);
-	set_segment(&save->gdtr, &s->gdtr);
-	set_segment(&save->idtr, &s->idtr);
-	/* SVM keeps the CPL apart; architecturally it is SS.DPL. */
-	save->cpl = (s->ss.attr & HULL_SEG_DPL) >> 5;
+	svm_set_segment(&save->es, &s->es);
+	svm_set_segment(&save->cs, &s->cs);
+	svm_set_segment(&save->ss, &s->ss);
+	svm_set_segment(&save->ds, &s->ds);
+	svm_set_segment(&save->fs, &s->fs);
+	svm_set_segment(&save->gs, &s->gs);
+	svm_set_segment(&save->ldtr, &s->ldtr);
+	svm_set_segment(&save->tr, &s->tr);
+	svm_set_segment(&save->gdtr, &s->gdtr);
+	svm_set_segment(&save->idtr, &s->idtr);
+	save->cpl = svm_cpl_of(&s->ss);
 }
 
 int svm_cpl(struct hull_vcpu *vcpu)

@@ -10,75 +10,36 @@
 
 #include "../mmu/spte.h"
 #include "../mutate.h"
+#include "controls.h"
 #include "vmx.h"
 
 struct vmx_caps vmx_caps __ro_after_init;
 
-/*
- * Control bits: those without which no guest runs, those taken where offered, and those that come
- * and go: they must be possible and are not set to begin with.
- */
-static const struct {
-	const char *name;
-	u32 msr;
-	u32 must, may, later;
-} words[VMX_CONTROLS] = {
-	[VMX_PIN] = {
-		.name = "pin-based", .msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
-		.must = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
-		.may = PIN_BASED_VMX_PREEMPTION_TIMER,
-	},
-	[VMX_CPU] = {
-		.name = "processor-based", .msr = MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
-		.must = CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
-			CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING |
-			CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
-			CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
-			CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_MONITOR_EXITING |
-			CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
-		.later = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING |
-			 VMX_SHADOW_EXITING,
-	},
-	[VMX_CPU2] = {
-		.name = "secondary processor-based", .msr = MSR_IA32_VMX_PROCBASED_CTLS2,
-		.must = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
-			SECONDARY_EXEC_WBINVD_EXITING,
-		.may = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENCLS_EXITING,
-	},
-	[VMX_EXIT] = {
-		.name = "exit", .msr = MSR_IA32_VMX_TRUE_EXIT_CTLS,
-		.must = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
-	},
-	[VMX_ENTRY] = {
-		.name = "entry", .msr = MSR_IA32_VMX_TRUE_ENTRY_CTLS,
-		.must = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_EFER,
-		.later = VM_ENTRY_IA32E_MODE,
-	},
+static const u32 control_msrs[VMX_CONTROLS] = {
+	[VMX_PIN] = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+	[VMX_CPU] = MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+	[VMX_CPU2] = MSR_IA32_VMX_PROCBASED_CTLS2,
+	[VMX_EXIT] = MSR_IA32_VMX_TRUE_EXIT_CTLS,
+	[VMX_ENTRY] = MSR_IA32_VMX_TRUE_ENTRY_CTLS,
 };
 
 static int __init choose_controls(void)
 {
+	struct vmx_shortage shortage;
 	int i;
 
 	for (i = 0; i < VMX_CONTROLS; i++) {
-		u32 one, may, missing;
-
-		if (rdmsrq_safe(words[i].msr, &vmx_caps.allowed[i]))
+		if (rdmsrq_safe(control_msrs[i], &vmx_caps.allowed[i]))
 			vmx_caps.allowed[i] = 0;
-		one = vmx_caps.allowed[i];
-		may = vmx_caps.allowed[i] >> 32;
-		missing = (words[i].must | words[i].later) & ~may;
-		if (missing) {
-			pr_err("this Intel CPU lacks %s controls %#x, which hull needs%s\n",
-			       words[i].name, missing, i == VMX_CPU2 ?
-			       " (EPT and unrestricted guests; with shadow paging too)" :
-			       "");
-			return -EOPNOTSUPP;
-		}
-		vmx_caps.controls[i] = words[i].must | (words[i].may & may) | one;
 	}
-	if (vmx_caps.controls[VMX_CPU] & VMX_SHADOW_EXITING) {
-		pr_err("this Intel CPU knows no exact processor-based controls\n");
+	if (!vmx_choose_controls(vmx_caps.allowed, vmx_caps.controls, &shortage)) {
+		if (shortage.missing)
+			pr_err("this Intel CPU lacks %s controls %#x, which hull needs%s\n",
+			       shortage.word, shortage.missing, shortage.which == VMX_CPU2 ?
+			       " (EPT and unrestricted guests; with shadow paging too)" : "");
+		else
+			pr_err("this Intel CPU never clears %s controls %#x, as hull needs\n",
+			       shortage.word, shortage.stuck);
 		return -EOPNOTSUPP;
 	}
 	if (hull_mutate_bad_vmcb)

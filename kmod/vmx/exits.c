@@ -14,14 +14,9 @@
 #include "../exit.h"
 #include "../fast.h"
 #include "../msr.h"
+#include "reasons.h"
 #include "vmx.h"
 #include "vmcs.h"
-
-/* Reasons the kernel's header does not name. */
-#define EXIT_REASON_SMI_IO	5
-#define EXIT_REASON_SMI		6
-#define EXIT_REASON_GETSEC	11
-#define EXIT_REASON_RSM		17
 
 /* ---- stepping over instructions ------------------------------------------------------------- */
 
@@ -268,61 +263,7 @@ static __always_inline int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vm
 	return HULL_LEAVE;
 }
 
-/* ---- the table and the switch --------------------------------------------------------------- */
-
-/* What an exit is called outside, and what it counts as. */
-static const struct {
-	u8 kind, stat;
-	bool known;
-} reasons[] = {
-#define REASON(reason, kind, stat)	\
-	[EXIT_REASON_##reason] = { HULL_X_##kind, HULL_STAT_##stat, true }
-	REASON(EXTERNAL_INTERRUPT, NONE, INTERRUPT),
-	REASON(TRIPLE_FAULT, TRIPLE_FAULT, OTHER),
-	REASON(INIT_SIGNAL, INIT, OTHER),
-	REASON(SMI_IO, NONE, INTERRUPT),
-	REASON(SMI, NONE, INTERRUPT),
-	REASON(INTERRUPT_WINDOW, NONE, WINDOW),
-	REASON(NMI_WINDOW, NONE, WINDOW),
-	REASON(TASK_SWITCH, TASK_SWITCH, OTHER),
-	REASON(CPUID, CPUID, CPUID),
-	REASON(GETSEC, UD, OTHER),
-	REASON(HLT, HLT, HLT),
-	REASON(INVD, CACHE, INVALIDATE),
-	REASON(RDPMC, GP, OTHER),
-	REASON(RSM, UD, OTHER),
-	REASON(INVLPG, INVLPG, INVALIDATE),
-	REASON(VMCALL, HYPERCALL, HYPERCALL),
-	REASON(VMCLEAR, UD, VIRT_INSN),
-	REASON(VMLAUNCH, UD, VIRT_INSN),
-	REASON(VMPTRLD, UD, VIRT_INSN),
-	REASON(VMPTRST, UD, VIRT_INSN),
-	REASON(VMREAD, UD, VIRT_INSN),
-	REASON(VMRESUME, UD, VIRT_INSN),
-	REASON(VMWRITE, UD, VIRT_INSN),
-	REASON(VMOFF, UD, VIRT_INSN),
-	REASON(VMON, UD, VIRT_INSN),
-	REASON(CR_ACCESS, CR, CONTROL),
-	REASON(DR_ACCESS, DR, CONTROL),
-	REASON(IO_INSTRUCTION, PORT, PORT),
-	REASON(MSR_READ, MSR, MSR),
-	REASON(MSR_WRITE, MSR, MSR),
-	REASON(MWAIT_INSTRUCTION, UD, OTHER),
-	REASON(MONITOR_INSTRUCTION, UD, OTHER),
-	REASON(PAUSE_INSTRUCTION, PAUSE, PAUSE),
-	REASON(EPT_VIOLATION, MEMORY, MEMORY_FAULT),
-	REASON(EPT_MISCONFIG, BAD_STATE, OTHER),
-	REASON(INVEPT, UD, VIRT_INSN),
-	REASON(RDTSCP, UD, OTHER),
-	REASON(PREEMPTION_TIMER, NONE, INTERRUPT),
-	REASON(INVVPID, UD, VIRT_INSN),
-	REASON(WBINVD, CACHE, INVALIDATE),
-	REASON(XSETBV, XSETBV, CONTROL),
-	REASON(INVPCID, UD, OTHER),
-	REASON(VMFUNC, UD, VIRT_INSN),
-	REASON(ENCLS, UD, OTHER),
-#undef REASON
-};
+/* ---- the switch ----------------------------------------------------------------------------- */
 
 static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, bool shadow,
 				    u32 reason)
@@ -332,13 +273,13 @@ static __always_inline int dispatch(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx
 
 	if (unlikely(reason == EXIT_REASON_EXCEPTION_NMI))
 		return exception(vcpu, vmx, shadow);
-	if (unlikely(reason >= ARRAY_SIZE(reasons) || !reasons[reason].known)) {
+	if (unlikely(reason >= ARRAY_SIZE(vmx_reasons) || !vmx_reasons[reason].known)) {
 		hull_count(vcpu, HULL_STAT_OTHER);
 		exit->kind = HULL_X_UNKNOWN;
 		return HULL_LEAVE;
 	}
-	exit->kind = reasons[reason].kind;
-	hull_count(vcpu, reasons[reason].stat);
+	exit->kind = vmx_reasons[reason].kind;
+	hull_count(vcpu, vmx_reasons[reason].stat);
 	switch (reason) {
 	case EXIT_REASON_IO_INSTRUCTION:
 		return fast_port(vcpu);

@@ -13,6 +13,7 @@
 #include "../mem/gpa.h"
 #include "../state.h"
 #include "../vm.h"
+#include "segments.h"
 #include "vmx.h"
 #include "vmcs.h"
 
@@ -21,31 +22,15 @@
 
 #define PENDING_BS	BIT(14)
 #define TYPE_BUSY	BIT(1)
-#define TYPE_CODE	BIT(3)
 
 /* ---- segments ------------------------------------------------------------------------------- */
-
-/* AVL, L, D, G are four bits further up, and what is not loaded has a bit of its own. */
-static u32 ar_of(u16 attr)
-{
-	u32 ar = (attr & 0xff) | (attr & 0xf00) << 4;
-
-	return ar & VMX_AR_P_MASK ? ar : ar | VMX_AR_UNUSABLE_MASK;
-}
-
-static u16 attr_of(u32 ar)
-{
-	u16 attr = (ar & 0xff) | ((ar >> 4) & 0xf00);
-
-	return ar & VMX_AR_UNUSABLE_MASK ? attr & HULL_SEG_DPL : attr;
-}
 
 static void read_segment(struct hull_segment *to, int i)
 {
 	to->base = vmcs_read(GUEST_ES_BASE + i * 2);
 	to->limit = vmcs_read(GUEST_ES_LIMIT + i * 2);
 	to->selector = vmcs_read(GUEST_ES_SELECTOR + i * 2);
-	to->attr = attr_of(vmcs_read(GUEST_ES_AR_BYTES + i * 2));
+	to->attr = vmx_attr_of(vmcs_read(GUEST_ES_AR_BYTES + i * 2));
 }
 
 static void write_segment(const struct hull_segment *from, int i)
@@ -53,7 +38,7 @@ static void write_segment(const struct hull_segment *from, int i)
 	vmcs_write(GUEST_ES_BASE + i * 2, from->base);
 	vmcs_write(GUEST_ES_LIMIT + i * 2, from->limit);
 	vmcs_write(GUEST_ES_SELECTOR + i * 2, from->selector);
-	vmcs_write(GUEST_ES_AR_BYTES + i * 2, ar_of(from->attr));
+	vmcs_write(GUEST_ES_AR_BYTES + i * 2, vmx_ar_of(from->attr));
 }
 
 /* struct hull_segments has them in the order of the fields. */
@@ -81,43 +66,17 @@ static void read_segments(struct vmx_vcpu *vmx)
 	vmx->fresh = true;
 }
 
-static void bend_rpl(struct hull_segment *s, u16 dpl)
-{
-	s->selector = (s->selector & ~3) | dpl >> 5;
-}
-
-/*
- * Guests that are not unrestricted are entered only with what protected mode can load. Real mode
- * leaves other things behind, until the guest loads its segments again: they are bent a little.
- * Elsewhere this changes nothing.
- */
-static void bend_segments(struct hull_segments *s)
-{
-	struct hull_segment *const data[] = { &s->es, &s->ds, &s->fs, &s->gs };
-	int i;
-
-	s->cs.attr |= TYPE_CODE;
-	bend_rpl(&s->cs, s->ss.attr & HULL_SEG_DPL);
-	bend_rpl(&s->ss, s->ss.attr & HULL_SEG_DPL);
-	for (i = 0; i < ARRAY_SIZE(data); i++) {
-		u16 rpl = (data[i]->selector & 3) << 5;
-
-		if (!(data[i]->attr & TYPE_CODE) && (data[i]->attr & HULL_SEG_DPL) < rpl)
-			data[i]->attr = (data[i]->attr & ~HULL_SEG_DPL) | rpl;
-	}
-}
-
 static void write_segments(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	struct hull_segments *s = &vmx->segments;
 	int i;
 
 	if (!vmx_is_nested(vcpu) && !(vcpu->gprs.rflags & X86_EFLAGS_VM))
-		bend_segments(s);
+		vmx_bend_segments(s);
 	for (i = 0; i < VMCS_SEGMENTS; i++)
 		write_segment(segment(s, i), i);
 	/* A task in TR is busy; SVM does not mind one that is said to be available. */
-	vmcs_write(GUEST_TR_AR_BYTES, ar_of(s->tr.attr) | TYPE_BUSY);
+	vmcs_write(GUEST_TR_AR_BYTES, vmx_ar_of(s->tr.attr) | TYPE_BUSY);
 	vmcs_write(GUEST_GDTR_BASE, s->gdtr.base);
 	vmcs_write(GUEST_GDTR_LIMIT, s->gdtr.limit);
 	vmcs_write(GUEST_IDTR_BASE, s->idtr.base);
@@ -206,7 +165,7 @@ void vmx_prepare_state(struct hull_vcpu *vcpu)
 	if (likely(!(vmx->dirty & VMX_DIRTY_CONTROL)))
 		return;
 	if (vmx->ept && !vmx_is_nested(vcpu)) {
-		/* The guest begins to page: see bend_segments(). */
+		/* The guest begins to page: see vmx_bend_segments(). */
 		refresh(vcpu);
 		vmx->dirty |= VMX_DIRTY_SEGMENTS;
 	}
