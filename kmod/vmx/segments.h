@@ -46,7 +46,8 @@ static inline void vmx_bend_segments(struct hull_segments *s)
 	for (i = 0; i < ARRAY_SIZE(data); i++) {
 		u16 rpl = (data[i]->selector & 3) << 5;
 
-		if (!(data[i]->attr & HULL_SEG_CODE) && (data[i]->attr & HULL_SEG_DPL) < rpl)
+		/* Data, and code that does not conform. */
+		if ((data[i]->attr & HULL_SEG_TYPE) < 12 && (data[i]->attr & HULL_SEG_DPL) < rpl)
 			data[i]->attr = (data[i]->attr & ~HULL_SEG_DPL) | rpl;
 	}
 }
