@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each rule of kmod/vmx/check.c, broken alone in valid states of each mode, is named; states on the
+ * edge of the rules are let pass; states broken at random are judged as by the second opinion.
+ */
+#include <asm/vmx.h>
+
+#include "test.h"
+#include "texts.h"
+
+#define TYPE	struct vmcs_image
+
+/* ---- the rules ------------------------------------------------------------------------------ */
+
+#define ALL	((1 << MODES) - 1)
+#define IN(mode)	(1 << (mode))
+#define LONGS	(IN(LONG) | IN(LONG_USER))
+#define IA32E	(LONGS | IN(COMPATIBLE))
+#define PAGING	(IN(PAGED) | IN(PAE) | IA32E | IN(V8086))
+/* Segments are free there. */
+#define FREE	(ALL & ~IN(V8086))
+#define KERNEL	(FREE & ~IN(USER) & ~IN(LONG_USER))
+
+/**
+ * struct rule - changes of valid states
+ * @text: the checker's word; NULL: they are let pass
+ * @modes: where it is so
+ * @nested, @shadow: and with which paging
+ */
+struct rule {
+	const char *text;
+	u32 modes;
+	bool nested, shadow;
+	struct change change[3];
+};
+
+#define RULE(text, modes, ...)	{ text, modes, true, true, { __VA_ARGS__ } }
+#define RULE_NESTED(text, modes, ...)	{ text, modes, true, false, { __VA_ARGS__ } }
+#define RULE_SHADOW(text, modes, ...)	{ text, modes, false, true, { __VA_ARGS__ } }
+
+#define SEG_BASE(i, value)	SET(seg[VMCS_##i].base, value)
+#define SEG_LIMIT(i, value)	SET(seg[VMCS_##i].limit, value)
+#define SEG_SELECTOR(i, value)	SET(seg[VMCS_##i].selector, value)
+#define SEG_AR(i, off, on)	{ PLACE(seg[VMCS_##i].ar), off, on, 0 }
+#define SEG_TYPE(i, type)	SEG_AR(i, 15, type)
+#define UNUSABLE		VMX_AR_UNUSABLE_MASK
+
+#define APART	"a control that keeps memory apart is clear"
+#define TABLES	"a control that keeps shadow tables is clear"
+#define FIT	"a control register does not fit shadow tables"
+#define PROTECT	"a control that protects the host is clear"
+#define NOT_ALLOWED	"a control has a value that the CPU does not allow"
+#define NO_TASK	"TR is not that of a task"
+#define NO_BUSY	"TR is not that of a busy task"
+#define NO_LDT	"LDTR is not that of a table"
+#define NO_TABLE	"GDTR or IDTR is not that of a table"
+#define NO_V8086	"a segment is not one of virtual-8086 mode"
+#define NO_ATTR	"attributes of a segment register are not those of one"
+#define NO_LIMIT	"limit and granularity of a segment disagree"
+#define NO_CODE	"CS is no accessed code segment"
+#define HIGH_BASE	"the base of a segment has high bits"
+#define NO_DATA	"a data segment is not readable and accessed"
+#define CS_DATA	"CS is a data segment and its DPL is not 0, or nothing else is"
+#define NOT_CANONICAL	(1ULL << 47)
+
+#define EVENT(type, vector)	(BIT(31) | (type) << 8 | (vector))
+#define ERROR_CODE	BIT(11)
+
+static const struct rule rules[] = {
+	/* controls */
+	RULE_NESTED(APART, ALL, OFF(cpu2, SECONDARY_EXEC_ENABLE_EPT)),
+	RULE_NESTED(APART, ALL, OFF(cpu2, SECONDARY_EXEC_UNRESTRICTED_GUEST)),
+	RULE_NESTED(APART, ALL, OFF(cpu2, SECONDARY_EXEC_ENABLE_EPT |
+				    SECONDARY_EXEC_UNRESTRICTED_GUEST)),
+	RULE_SHADOW(APART, PAGING, ON(cpu2, SECONDARY_EXEC_ENABLE_EPT)),
+	RULE("there is no root of EPT", ALL, OFF(eptp, ~0xfffULL)),
+	RULE("there is no root of EPT", ALL, FLIP(eptp, 1)),
+	RULE_SHADOW(TABLES, ALL, OFF(cpu, CPU_BASED_CR3_LOAD_EXITING)),
+	RULE_SHADOW(TABLES, ALL, OFF(cpu, CPU_BASED_CR3_STORE_EXITING)),
+	RULE_SHADOW(TABLES, ALL, OFF(cpu, CPU_BASED_INVLPG_EXITING)),
+	RULE_SHADOW(TABLES, ALL, SET(pf_mask, 1)),
+	RULE_SHADOW(TABLES, ALL, SET(pf_match, 1)),
+	RULE_SHADOW("a guest that pages is not on shadow tables", PAGING,
+		    ON(cpu2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST)),
+	RULE_SHADOW(FIT, PAGING, OFF(cr0, X86_CR0_PG)),
+	RULE_SHADOW(FIT, PAGING, OFF(cr0, X86_CR0_PE)),
+	RULE_SHADOW(FIT, PAGING, OFF(cr0, X86_CR0_WP)),
+	RULE_SHADOW(FIT, PAGING, OFF(cr4, X86_CR4_PAE)),
+	RULE_SHADOW(FIT, PAGING, ON(cr4, X86_CR4_PCIDE)),
+	RULE_SHADOW(FIT, PAGING, OFF(efer, EFER_NX)),
+	RULE("the MSR bitmap is not where one can be", ALL, SET(msr_bitmap, 0)),
+	RULE("the MSR bitmap is not where one can be", ALL, SET(msr_bitmap, 0x5800)),
+	RULE("there is a VMCS link pointer", ALL, SET(link, 0x5000)),
+	RULE("the guest owns bits of CR0 or CR4", ALL, FLIP(cr0_mask, X86_CR0_TS)),
+	RULE("the guest owns bits of CR0 or CR4", ALL, FLIP(cr4_mask, X86_CR4_MCE)),
+	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(1))),
+	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(17))),
+	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(18))),
+	RULE("the guest would take the host's interrupts", ALL, OFF(pin, PIN_BASED_EXT_INTR_MASK)),
+	RULE("the guest would take the host's interrupts", ALL, OFF(pin, PIN_BASED_NMI_EXITING)),
+	RULE("the guest would take the host's interrupts", ALL, OFF(pin, PIN_BASED_VIRTUAL_NMIS)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_UNCOND_IO_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_USE_MSR_BITMAPS)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_HLT_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_MWAIT_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_MONITOR_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_MOV_DR_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_CR8_LOAD_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_CR8_STORE_EXITING)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)),
+	RULE("the guest could drop the host's caches", ALL,
+	     OFF(cpu2, SECONDARY_EXEC_WBINVD_EXITING)),
+	RULE("the host would not come back in long mode", ALL,
+	     OFF(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE)),
+	RULE("the host would not come back in long mode", ALL, OFF(exit, VM_EXIT_LOAD_IA32_EFER)),
+	RULE("guest state would not be loaded", ALL, OFF(entry, VM_ENTRY_LOAD_IA32_EFER)),
+	RULE("guest state would not be loaded", ALL, OFF(entry, VM_ENTRY_LOAD_DEBUG_CONTROLS)),
+	RULE(NOT_ALLOWED, ALL, ON(pin, BIT(8))),
+	RULE(NOT_ALLOWED, ALL, OFF(pin, BIT(1))),
+	RULE(NOT_ALLOWED, ALL, ON(cpu, BIT(0))),
+	RULE(NOT_ALLOWED, ALL, OFF(entry, BIT(0))),
+	RULE(NOT_ALLOWED, ALL, ON(exit, BIT(31))),
+
+	/* control registers */
+	RULE("CR3 is beyond the physical address width", ALL, ON(cr3, 1ULL << GPA_BITS)),
+	RULE("CR3 is beyond the physical address width", ALL, ON(cr3, 1ULL << 63)),
+	RULE_NESTED("an entry of PAE's root has reserved bits", IN(PAE), SET(pdpte0, 0xa003)),
+	RULE_NESTED("an entry of PAE's root has reserved bits", IN(PAE), SET(pdpte1, 0xa021)),
+	RULE_NESTED("an entry of PAE's root has reserved bits", IN(PAE), SET(pdpte2, 0xa101)),
+	RULE_NESTED("an entry of PAE's root has reserved bits", IN(PAE),
+		    SET(pdpte3, 1ULL << GPA_BITS | 1)),
+	RULE("CR0 has a value that VMX does not allow", ALL, OFF(cr0, X86_CR0_NE)),
+	RULE("CR0 has a value that VMX does not allow", ALL, ON(cr0, 1ULL << 32)),
+	RULE_NESTED("CR0.PG is set and CR0.PE is not", PAGING, OFF(cr0, X86_CR0_PE)),
+	RULE("CR4 has a value that VMX does not allow", ALL, OFF(cr4, X86_CR4_VMXE)),
+	RULE("CR4 has a value that VMX does not allow", ALL, OFF(cr4, X86_CR4_MCE)),
+	RULE("CR4 has a value that VMX does not allow", ALL, ON(cr4, BIT(30))),
+	RULE_NESTED("long mode without paging or without CR4.PAE", IA32E, OFF(cr0, X86_CR0_PG)),
+	RULE_NESTED("long mode without paging or without CR4.PAE", IA32E, OFF(cr4, X86_CR4_PAE)),
+	RULE("EFER has reserved bits", ALL, ON(efer, EFER_SVME)),
+	RULE("EFER has reserved bits", ALL, ON(efer, 1ULL << 63)),
+	RULE("EFER.LMA is not LME and PG", IA32E, OFF(efer, EFER_LME)),
+	RULE("EFER.LMA is not LME and PG", IA32E, OFF(efer, EFER_LMA)),
+	RULE("EFER.LMA is not LME and PG", ALL & ~IA32E, ON(efer, EFER_LMA)),
+	RULE("EFER.LMA is not LME and PG", PAGING & ~IA32E, ON(efer, EFER_LME)),
+	RULE("DR7 has high bits", ALL, ON(dr7, 1ULL << 32)),
+	RULE("an MSR of SYSENTER is not canonical", ALL, SET(sysenter_esp, NOT_CANONICAL)),
+	RULE("an MSR of SYSENTER is not canonical", ALL, SET(sysenter_eip, 1ULL << 63)),
+
+	/* flags, blocking, events */
+	RULE("RFLAGS has reserved bits", ALL, OFF(rflags, X86_EFLAGS_FIXED)),
+	RULE("RFLAGS has reserved bits", ALL, ON(rflags, BIT(3))),
+	RULE("RFLAGS has reserved bits", ALL, ON(rflags, BIT(5))),
+	RULE("RFLAGS has reserved bits", ALL, ON(rflags, BIT(15))),
+	RULE("RFLAGS has reserved bits", ALL, ON(rflags, BIT(22))),
+	RULE("RFLAGS has reserved bits", ALL, ON(rflags, 1ULL << 63)),
+	RULE("virtual-8086 mode in long or real mode", IA32E | IN(REAL),
+	     ON(rflags, X86_EFLAGS_VM)),
+	RULE("the guest is not active", ALL, SET(activity, GUEST_ACTIVITY_HLT)),
+	RULE("the guest is not active", ALL, SET(activity, 3)),
+	RULE("the interruptibility state has reserved bits", ALL,
+	     ON(interruptibility, GUEST_INTR_STATE_SMI)),
+	RULE("the interruptibility state has reserved bits", ALL, ON(interruptibility, 16)),
+	RULE("the interruptibility state has reserved bits", ALL, ON(interruptibility, 1ULL << 31)),
+	RULE("blocking by STI and by MOV SS", ALL, SET(interruptibility, 3)),
+	RULE("blocking by STI with interrupts off", ALL, SET(interruptibility, 1),
+	     OFF(rflags, X86_EFLAGS_IF)),
+	RULE("RFLAGS.TF and the pending debug exceptions disagree", ALL, SET(interruptibility, 2),
+	     ON(rflags, X86_EFLAGS_TF)),
+	RULE("RFLAGS.TF and the pending debug exceptions disagree", ALL, SET(interruptibility, 1),
+	     ON(pending_debug, BIT(14))),
+	RULE("the injected event has reserved bits", ALL, SET(event, EVENT(0, 0x30) | BIT(12))),
+	RULE("the injected event has reserved bits", ALL, SET(event, EVENT(0, 0x30) | BIT(30))),
+	RULE("an interrupt is injected that the guest cannot take", ALL,
+	     SET(event, EVENT(0, 0x30)), OFF(rflags, X86_EFLAGS_IF)),
+	RULE("an interrupt is injected that the guest cannot take", ALL,
+	     SET(event, EVENT(0, 0x30)), SET(interruptibility, 1)),
+	RULE("an interrupt is injected that the guest cannot take", ALL,
+	     SET(event, EVENT(0, 0x30)), SET(interruptibility, 2)),
+	RULE("an NMI is injected that the guest cannot take", ALL, SET(event, EVENT(2, 3))),
+	RULE("an NMI is injected that the guest cannot take", ALL, SET(event, EVENT(2, 2)),
+	     SET(interruptibility, 2)),
+	RULE("an NMI is injected that the guest cannot take", ALL, SET(event, EVENT(2, 2)),
+	     SET(interruptibility, 8)),
+	RULE("the injected exception has no such vector", ALL, SET(event, EVENT(3, 32))),
+	RULE("the injected event has no such type", ALL, SET(event, EVENT(1, 1))),
+	RULE("the injected event has no such type", ALL, SET(event, EVENT(4, 3))),
+	RULE("the injected event has no such type", ALL, SET(event, EVENT(7, 0))),
+	RULE("the injected event has an error code too many or too few", ALL & ~IN(REAL),
+	     SET(event, EVENT(3, 13))),
+	RULE("the injected event has an error code too many or too few", ALL,
+	     SET(event, EVENT(3, 6) | ERROR_CODE)),
+	RULE("the injected event has an error code too many or too few", ALL,
+	     SET(event, EVENT(0, 0x30) | ERROR_CODE)),
+	RULE("the injected event has an error code too many or too few", IN(REAL),
+	     SET(event, EVENT(3, 13) | ERROR_CODE)),
+	RULE("the error code has high bits", ALL & ~IN(REAL),
+	     SET(event, EVENT(3, 14) | ERROR_CODE), SET(event_error, 0x10000)),
+
+	/* tables */
+	RULE("RIP has high bits", ALL & ~LONGS, SET(rip, 1ULL << 32)),
+	RULE("the base of FS or GS is not canonical", ALL, SEG_BASE(FS, NOT_CANONICAL)),
+	RULE("the base of FS or GS is not canonical", ALL, SEG_BASE(GS, 1ULL << 63)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0, UNUSABLE)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0, 0x10)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0x80, 0)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0, 0x800)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0, BIT(31))),
+	RULE(NO_TASK, ALL, SEG_LIMIT(TR, 0x100000)),
+	RULE(NO_TASK, ALL, SEG_AR(TR, 0, 0x8000)),
+	RULE(NO_TASK, ALL, SEG_SELECTOR(TR, 0x2c)),
+	RULE(NO_TASK, ALL, SEG_BASE(TR, NOT_CANONICAL)),
+	RULE(NO_BUSY, ALL, SEG_TYPE(TR, 9)),
+	RULE(NO_BUSY, ALL, SEG_TYPE(TR, 2)),
+	RULE(NO_BUSY, IA32E, SEG_TYPE(TR, 3)),
+	RULE(NO_LDT, ALL, SEG_TYPE(LDTR, 3)),
+	RULE(NO_LDT, ALL, SEG_AR(LDTR, 0, 0x10)),
+	RULE(NO_LDT, ALL, SEG_AR(LDTR, 0x80, 0)),
+	RULE(NO_LDT, ALL, SEG_AR(LDTR, 0, 0x100)),
+	RULE(NO_LDT, ALL, SEG_LIMIT(LDTR, 0x100000)),
+	RULE(NO_LDT, ALL, SEG_SELECTOR(LDTR, 0x24)),
+	RULE(NO_LDT, ALL, SEG_BASE(LDTR, NOT_CANONICAL)),
+	RULE(NO_TABLE, ALL, SET(gdtr_base, NOT_CANONICAL)),
+	RULE(NO_TABLE, ALL, SET(idtr_base, NOT_CANONICAL)),
+	RULE(NO_TABLE, ALL, SET(gdtr_limit, 0x10000)),
+	RULE(NO_TABLE, ALL, SET(idtr_limit, 0x10000)),
+
+	/* segments */
+	RULE(NO_V8086, IN(V8086), SEG_BASE(ES, 0x1001)),
+	RULE(NO_V8086, IN(V8086), SEG_LIMIT(CS, 0xfffe)),
+	RULE(NO_V8086, IN(V8086), SEG_AR(SS, 0x60, 0)),
+	RULE(NO_V8086, IN(V8086), SEG_AR(GS, 0, UNUSABLE)),
+	RULE(NO_V8086, IN(V8086), SEG_SELECTOR(FS, 0x101)),
+	RULE("CS is not loaded", FREE, SEG_AR(CS, 0, UNUSABLE)),
+	RULE_NESTED(CS_DATA, IN(USER) | IN(LONG_USER), SEG_TYPE(CS, 3)),
+	RULE_SHADOW(CS_DATA, PAGING & FREE, SEG_TYPE(CS, 3)),
+	RULE("DPL of CS is not that of SS", KERNEL, SEG_AR(CS, 0x60, 0x60)),
+	RULE("DPL of CS is not that of SS", FREE & ~KERNEL, SEG_AR(CS, 0x60, 0)),
+	RULE("DPL of CS is above that of SS", KERNEL, SEG_AR(CS, 0x6f, 0x2f)),
+	RULE(NO_CODE, FREE, SEG_TYPE(CS, 8)),
+	RULE(NO_CODE, FREE, SEG_TYPE(CS, 14)),
+	RULE(NO_CODE, FREE, SEG_TYPE(CS, 7)),
+	RULE("CS.L and CS.D are both set in long mode", IA32E, SEG_AR(CS, 0, 0x6000)),
+	RULE("SS is no writable, accessed segment", FREE, SEG_TYPE(SS, 1)),
+	RULE("SS is no writable, accessed segment", FREE, SEG_TYPE(SS, 2)),
+	RULE("SS is no writable, accessed segment", FREE, SEG_TYPE(SS, 11)),
+	RULE_NESTED("DPL of SS is not 0", KERNEL, SEG_TYPE(CS, 3), SEG_AR(SS, 0, 0x60)),
+	RULE("DPL of SS is not 0", IN(REAL), SEG_TYPE(CS, 15), SEG_AR(SS, 0, 0x20)),
+	RULE_SHADOW("RPL of CS or SS is not DPL of SS", PAGING & FREE,
+		    FLIP(seg[VMCS_CS].selector, 1)),
+	RULE_SHADOW("RPL of CS or SS is not DPL of SS", PAGING & FREE,
+		    FLIP(seg[VMCS_SS].selector, 2)),
+	RULE(NO_ATTR, FREE, SEG_AR(ES, 0x10, 0)),
+	RULE(NO_ATTR, FREE, SEG_AR(CS, 0x10, 0)),
+	RULE(NO_ATTR, FREE, SEG_AR(SS, 0x80, 0)),
+	RULE(NO_ATTR, FREE, SEG_AR(DS, 0, 0x100)),
+	RULE(NO_ATTR, FREE, SEG_AR(FS, 0, 0x800)),
+	RULE(NO_ATTR, FREE, SEG_AR(GS, 0, 0x20000)),
+	RULE(NO_LIMIT, FREE, SEG_AR(ES, 0, 0x8000), SEG_LIMIT(ES, 0xffffe)),
+	RULE(NO_LIMIT, FREE, SEG_AR(GS, 0x8000, 0), SEG_LIMIT(GS, 0x100000)),
+	RULE(NO_LIMIT, FREE, SEG_AR(CS, 0x8000, 0), SEG_LIMIT(CS, ~0U)),
+	RULE(HIGH_BASE, FREE, SEG_BASE(ES, 1ULL << 32)),
+	RULE(HIGH_BASE, FREE, SEG_BASE(CS, 1ULL << 32)),
+	RULE(HIGH_BASE, FREE, SEG_BASE(SS, 1ULL << 63)),
+	RULE(HIGH_BASE, FREE, SEG_BASE(DS, 0xffffffff00000000)),
+	RULE(NO_DATA, FREE, SEG_TYPE(ES, 2)),
+	RULE(NO_DATA, FREE, SEG_TYPE(DS, 9)),
+	RULE(NO_DATA, FREE, SEG_TYPE(FS, 10)),
+	RULE(NO_DATA, FREE, SEG_TYPE(GS, 0)),
+	RULE_SHADOW("DPL of a data segment is below its RPL", PAGING & KERNEL,
+		    FLIP(seg[VMCS_DS].selector, 1)),
+	RULE_SHADOW("DPL of a data segment is below its RPL", PAGING & KERNEL,
+		    FLIP(seg[VMCS_GS].selector, 3), SEG_TYPE(GS, 11)),
+};
+
+/* What looks odd and is legal. */
+static const struct rule legal[] = {
+	RULE(NULL, IN(PROTECTED) | IN(PAGED) | IN(PAE), SEG_TYPE(TR, 3)),
+	RULE(NULL, ALL, SEG_AR(LDTR, ~0ULL, UNUSABLE), SEG_BASE(LDTR, NOT_CANONICAL),
+	     SEG_SELECTOR(LDTR, 0xffff)),
+	RULE(NULL, FREE, SEG_AR(DS, ~0ULL, UNUSABLE | 0xf000), SEG_BASE(DS, 1ULL << 63),
+	     SEG_LIMIT(DS, 0x12345678)),
+	RULE(NULL, KERNEL, SEG_AR(SS, 0xff, UNUSABLE), SEG_BASE(SS, 1ULL << 40)),
+	RULE(NULL, FREE, SEG_TYPE(SS, 7)),
+	RULE(NULL, FREE, SEG_TYPE(CS, 9)),
+	RULE(NULL, FREE & ~KERNEL, SEG_AR(CS, 0x6f, 0xf)),
+	RULE_NESTED(NULL, KERNEL, SEG_TYPE(CS, 3)),
+	RULE_NESTED(NULL, FREE, SEG_SELECTOR(CS, 0xfffe), SEG_SELECTOR(SS, 1),
+		    SEG_SELECTOR(DS, 3)),
+	RULE(NULL, KERNEL, SEG_TYPE(DS, 15), SEG_SELECTOR(DS, 3)),
+	RULE(NULL, FREE, SEG_BASE(CS, ~0U), SEG_BASE(ES, ~0U), SEG_BASE(SS, ~0U)),
+	RULE(NULL, FREE, SEG_BASE(FS, 0x7fffffffffff), SEG_BASE(GS, 0xffff800000000000)),
+	RULE(NULL, FREE, SEG_AR(ES, 0x8000, 0), SEG_LIMIT(ES, 0xfffff)),
+	RULE(NULL, FREE, SEG_AR(ES, 0, 0x8000), SEG_LIMIT(ES, 0xfff)),
+	RULE(NULL, LONGS, SET(rip, 0x7fffffffffff)),
+	RULE(NULL, LONGS, SET(rip, 0xffff800000000000)),
+	RULE(NULL, ALL, SET(rip, ~0U)),
+	RULE_NESTED(NULL, ALL & ~PAGING, ON(efer, EFER_LME)),
+	RULE_NESTED(NULL, IN(PAE), SET(pdpte1, 0xfffffffffffffffe), SET(pdpte2, 0xe19)),
+	RULE_SHADOW(NULL, IN(PAE), SET(pdpte1, ~0ULL)),
+	RULE_NESTED(NULL, ALL & ~IN(PAE), SET(pdpte1, ~0ULL)),
+	RULE(NULL, ALL, SET(interruptibility, 9), SET(event, 0)),
+	RULE(NULL, ALL, SET(interruptibility, 2), ON(rflags, X86_EFLAGS_TF),
+	     SET(pending_debug, BIT(14))),
+	RULE(NULL, ALL, ON(rflags, X86_EFLAGS_TF)),
+	RULE(NULL, ALL, SET(event, EVENT(0, 0x30)), SET(interruptibility, 8)),
+	RULE(NULL, ALL, SET(event, EVENT(2, 2)), OFF(rflags, X86_EFLAGS_IF)),
+	RULE(NULL, ALL & ~IN(REAL), SET(event, EVENT(3, 14) | ERROR_CODE), SET(event_error, 0xffff)),
+	RULE(NULL, IN(REAL), SET(event, EVENT(3, 13)), SET(event_error, ~0U)),
+	RULE(NULL, ALL, SET(event, 0x7fffffff)),
+	RULE(NULL, ALL, ON(rflags, 0x3c7fd5)),
+	RULE(NULL, ALL, SET(dr7, ~0U)),
+	RULE(NULL, ALL, SET(cr3, (1ULL << GPA_BITS) - 1)),
+	RULE(NULL, ALL, ON(cr0, X86_CR0_CD | X86_CR0_NW | X86_CR0_AM)),
+};
+
+/* ---- the tests ------------------------------------------------------------------------------ */
+
+static void make_broken(struct vmcs_image *vmcs, const struct vmx_caps *caps,
+			const struct rule *rule, enum mode mode, enum paging paging)
+{
+	size_t i;
+
+	make_vmcs(vmcs, caps, mode, paging);
+	for (i = 0; i < ARRAY_SIZE(rule->change); i++)
+		apply(vmcs, &rule->change[i]);
+}
+
+static bool try_rule(const struct vmx_caps *caps, const struct rule *rule, enum mode mode,
+		     enum paging paging)
+{
+	struct vmcs_image vmcs;
+	const char *broken;
+
+	if (!(rule->modes & IN(mode)) || !(paging == SHADOW ? rule->shadow : rule->nested))
+		return true;
+	make_broken(&vmcs, caps, rule, mode, paging);
+	broken = vmx_verdict(&vmcs, caps);
+	if (same_text(broken, rule->text))
+		return true;
+	return complain("%s, %s paging: \"%s\", and not \"%s\" (%u: %#llx)", mode_names[mode],
+			paging == SHADOW ? "shadow" : "nested", broken ?: "legal",
+			rule->text ?: "legal", rule->change[0].offset,
+			(unsigned long long)(rule->change[0].set | rule->change[0].flip));
+}
+
+static bool try_rules(const struct rule *table, size_t count)
+{
+	struct vmx_caps caps;
+	bool ok = true;
+	int mode, paging;
+	size_t i;
+
+	make_vmx_caps(&caps, false);
+	for (i = 0; i < count; i++) {
+		for (mode = 0; mode < MODES; mode++) {
+			for (paging = 0; paging < PAGINGS; paging++)
+				ok &= try_rule(&caps, &table[i], mode, paging);
+		}
+	}
+	return ok;
+}
+
+bool vmx_valid_states(void)
+{
+	static const struct rule nothing = { NULL, ALL, true, true, { } };
+
+	return try_rules(&nothing, 1);
+}
+
+bool vmx_each_rule(void)
+{
+	return try_rules(rules, ARRAY_SIZE(rules));
+}
+
+bool vmx_borderline_states(void)
+{
+	return try_rules(legal, ARRAY_SIZE(legal));
+}
+
+/* texts.h has what is between quotation marks in check.c: a rule without a test fails here. */
+bool vmx_each_text(void)
+{
+	const char *produced[ARRAY_SIZE(rules)];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		produced[i] = rules[i].text;
+	return all_produced(vmx_texts, ARRAY_SIZE(vmx_texts), produced, ARRAY_SIZE(produced));
+}
+
+/* ---- against the second opinion ------------------------------------------------------------- */
+
+static bool compare(const struct vmcs_image *vmcs, const struct vmx_caps *caps, enum mode mode,
+		    enum paging paging)
+{
+	const char *broken = vmx_check_state(vmcs, caps, GPA_BITS) ?: vmx_check_guest(vmcs, caps);
+
+	if (!broken == vmx_reference(vmcs, caps))
+		return true;
+	return complain("%s, %s paging: the checker says \"%s\", the second opinion does not",
+			mode_names[mode], paging == SHADOW ? "shadow" : "nested", broken ?: "legal");
+}
+
+/* Each segment register with all attributes, against a few DPLs and RPLs of the others. */
+bool vmx_all_rights(void)
+{
+	struct vmcs_image vmcs;
+	struct vmx_caps caps;
+	bool ok = true;
+	unsigned int n;
+	int i;
+
+	make_vmx_caps(&caps, false);
+	for (n = 0; n < MODES * PAGINGS * 4; n++) {
+		enum mode mode = n / 8;
+		enum paging paging = n / 4 % 2;
+
+		for (i = VMCS_ES; i < VMCS_SEGMENTS; i++) {
+			u32 ar;
+
+			make_vmcs(&vmcs, &caps, mode, paging);
+			vmcs.seg[i].selector = (vmcs.seg[i].selector & ~3) | n % 4;
+			if (i == VMCS_SS)
+				vmcs.seg[VMCS_CS].selector = 8 | n % 4;
+			/* Of the four reserved bits in the middle one is enough. */
+			for (ar = 0; ar < 0x4000; ar++) {
+				vmcs.seg[i].ar = (ar & 0x1ff) | (ar & 0x3e00) << 3;
+				ok &= compare(&vmcs, &caps, mode, paging);
+			}
+		}
+	}
+	return ok;
+}
+
+/* One of the changes of the tables, or a random bit of the whole image. */
+static void change_something(struct vmcs_image *vmcs)
+{
+	u64 choice = random_below(4);
+	const struct rule *rule;
+
+	if (choice == 0) {
+		((u8 *)vmcs)[random_below(sizeof(*vmcs))] ^= 1 << random_below(8);
+		return;
+	}
+	if (choice == 1) {
+		((u64 *)vmcs)[random_below(sizeof(*vmcs) / 8)] = next_random(&seed);
+		return;
+	}
+	rule = choice == 2 ? &rules[random_below(ARRAY_SIZE(rules))] :
+			     &legal[random_below(ARRAY_SIZE(legal))];
+	apply(vmcs, &rule->change[0]);
+	apply(vmcs, &rule->change[1]);
+	apply(vmcs, &rule->change[2]);
+}
+
+bool vmx_random_states(void)
+{
+	unsigned int rounds = long_mode() ? 100000000 : 1000000, legal_states = 0;
+	struct vmcs_image vmcs;
+	struct vmx_caps caps;
+	bool ok = true;
+
+	while (rounds--) {
+		enum mode mode = random_below(MODES);
+		enum paging paging = random_below(PAGINGS);
+		unsigned int changes = 1 + random_below(3);
+
+		make_vmx_caps(&caps, random_below(2));
+		make_vmcs(&vmcs, &caps, mode, paging);
+		while (changes--)
+			change_something(&vmcs);
+		ok &= compare(&vmcs, &caps, mode, paging);
+		if (!vmx_verdict(&vmcs, &caps))
+			legal_states++;
+	}
+	printf("# %u random VMCSs are legal\n", legal_states);
+	return ok && legal_states;
+}
