@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Impossible and borderline states, through the register API: some hundred changes of single
- * registers, and several at once, to a vCPU in each mode of the CPU. Each is refused with EINVAL, or
- * ends the VM at its next run for a rule that has a name, or runs. When the CPU refuses what the
+ * registers, and several at once, to a vCPU in each mode of the CPU. Each is refused with EINVAL,
+ * or ends the VM at its next run for a rule that has a name, or runs. When the CPU refuses what the
  * module's checker let pass, the checker has a hole, and the test fails.
  *
  * With HULL_TRUST_STATE=1 and a module of the mutation of that name neither the ioctl nor the
@@ -278,8 +278,8 @@ static void add_msrs(void)
 static void add_events(void)
 {
 	static const __u64 rflags[] = { 0x2, 0x202, 0x102, 0x302 };
-	static const __u32 flags[] = { HULL_EVENT_SHADOW, HULL_EVENT_NMI_MASKED, HULL_EVENT_INTERRUPT,
-				       HULL_EVENT_NMI_PENDING };
+	static const __u32 flags[] = { HULL_EVENT_SHADOW, HULL_EVENT_NMI_MASKED,
+				       HULL_EVENT_INTERRUPT, HULL_EVENT_NMI_PENDING };
 	unsigned int i, j;
 	struct change *change;
 
@@ -539,11 +539,6 @@ static int attempt_all(test_data *self)
 	return 0;
 }
 
-/* Bochs' AMD CPU lets nothing interrupt a guest that was entered with IF clear, and spins. */
-#define SKIP_OF_SPINNING						\
-	if (runs_on("bochs/svm"))					\
-		SKIP(return, "this emulator does not interrupt such guests")
-
 #define TEST_OF(name, add_changes)			\
 TEST_F_TIMEOUT(state, name, 120)			\
 {							\
@@ -560,7 +555,8 @@ TEST_OF(msrs, add_msrs())
 
 TEST_F_TIMEOUT(state, events, 120)
 {
-	SKIP_OF_SPINNING;
+	if (runs_on("bochs/svm"))
+		SKIP(return, "this emulator does not interrupt guests that spin");
 	add_events();
 	ASSERT_EQ(0, attempt_all(self));
 }
@@ -570,7 +566,8 @@ TEST_F_TIMEOUT(state, several_at_once, 120)
 	unsigned int seed = 7 + variant->mode, i, j;
 	struct several several;
 
-	SKIP_OF_SPINNING;
+	if (runs_on("bochs/svm"))
+		SKIP(return, "this emulator does not interrupt guests that spin");
 	add_segments();
 	add_tables();
 	add_control();
