@@ -77,12 +77,20 @@ static const char *check_event(const struct vmcb_control_area *control)
 	}
 }
 
+/* AVIC and that of x2APICs, virtual NMIs, virtual GIF. */
+#define INT_CTL_UNKNOWN	(BIT(31) | BIT(30) | BIT(26) | BIT(25))
+
 /* Without these a guest executes what acts on the host or takes physical addresses. */
 static const u8 must_intercept[] = {
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_INIT, INTERCEPT_CPUID, INTERCEPT_INVD,
 	INTERCEPT_HLT, INTERCEPT_INVLPGA, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
 	INTERCEPT_SHUTDOWN, INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD,
 	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_XSETBV,
+	INTERCEPT_WBINVD, INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_RDPMC,
+	INTERCEPT_CR0_WRITE, INTERCEPT_CR4_WRITE,
+	/* Two that can be delivered without end, and the host's own. */
+	INTERCEPT_EXCEPTION_OFFSET + 1, INTERCEPT_EXCEPTION_OFFSET + 17,
+	INTERCEPT_EXCEPTION_OFFSET + 18,
 };
 
 static const char *check_nested(const struct vmcb *vmcb)
@@ -133,11 +141,33 @@ const char *svm_check_control(const struct vmcb *vmcb, u32 asids)
 	if ((control->iopm_base_pa & 0xfff) || (control->msrpm_base_pa & 0xfff) ||
 	    !control->iopm_base_pa || !control->msrpm_base_pa)
 		return "a permission map is not where one can be";
+	if (control->clean)
+		return "clean bits are set, and nobody keeps track of them";
+	if ((control->misc_ctl & ~(u64)SVM_MISC_ENABLE_NP) || (control->int_ctl & INT_CTL_UNKNOWN))
+		return "a feature is on of which hull knows nothing";
 	for (i = 0; i < sizeof(must_intercept); i++) {
 		if (!has(vmcb, must_intercept[i]))
 			return "an intercept that protects the host is clear";
 	}
+	for (i = 0; i < 32; i++) {
+		if (!has(vmcb, INTERCEPT_DR0_READ + i))
+			return "a debug register is not intercepted";
+	}
 	return control->misc_ctl & SVM_MISC_ENABLE_NP ? check_nested(vmcb) : check_shadow(vmcb);
+}
+
+/* Nested paging uses it, so VMRUN looks: of 8 types 2 do not exist. */
+static bool valid_pat(u64 pat)
+{
+	int i;
+
+	for (i = 0; i < 64; i += 8) {
+		u8 type = pat >> i;
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
 }
 
 const char *svm_check_state(const struct vmcb *vmcb)
@@ -153,6 +183,9 @@ const char *svm_check_state(const struct vmcb *vmcb)
 		broken = check_mode(&vmcb->save);
 	if (!broken)
 		broken = check_event(&vmcb->control);
+	if (!broken && (vmcb->control.misc_ctl & SVM_MISC_ENABLE_NP) &&
+	    !valid_pat(vmcb->save.g_pat))
+		broken = "the PAT has a type that does not exist";
 	return broken;
 }
 

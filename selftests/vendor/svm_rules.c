@@ -20,10 +20,15 @@ static const u8 intercepts[] = {
 	96 + 27, 96 + 28, 96 + 31,			/* ports, MSRs, shutdown */
 	128 + 0, 128 + 1, 128 + 2, 128 + 3, 128 + 4, 128 + 5, 128 + 6,	/* VMRUN to SKINIT */
 	128 + 13,					/* XSETBV */
+	128 + 9, 128 + 10, 128 + 11, 96 + 15,		/* WBINVD, MONITOR, MWAIT, RDPMC */
+	16 + 0, 16 + 4,					/* writes of CR0, CR4 */
+	64 + 1, 64 + 17, 64 + 18,			/* #DB, #AC, #MC */
 };
 
-/* CR0 write, CR3 read and write, CR4 write; INVLPG; #PF. */
-static const u8 shadow_intercepts[] = { 16, 3, 19, 20, 96 + 25, 64 + 14 };
+/* CR3 read and write; INVLPG; #PF. */
+static const u8 shadow_intercepts[] = { 3, 16 + 3, 96 + 25, 64 + 14 };
+
+#define DEBUG_REGISTERS	32
 
 static void intercept(struct vmcb *vmcb, unsigned int bit, bool on)
 {
@@ -39,6 +44,8 @@ static void set_control(struct vmcb *vmcb, enum paging paging)
 
 	for (i = 0; i < ARRAY_SIZE(intercepts); i++)
 		intercept(vmcb, intercepts[i], true);
+	for (i = 0; i < 32; i++)
+		intercept(vmcb, DEBUG_REGISTERS + i, true);
 	vmcb->control.asid = 1;
 	vmcb->control.int_ctl = V_INTR_MASKING_MASK;
 	vmcb->control.iopm_base_pa = 0x4000;
@@ -106,6 +113,8 @@ struct rule {
 #define RULE_SHADOW(text, modes, ...)	{ text, modes, false, true, { __VA_ARGS__ } }
 
 #define NOT_IN_FORCE	"shadow tables are not in force"
+#define UNKNOWN		"a feature is on of which hull knows nothing"
+#define NO_PAT		"the PAT has a type that does not exist"
 #define NO_MAP		"a permission map is not where one can be"
 #define EVENT(type, vector)	(BIT(31) | (type) << 8 | (vector))
 
@@ -121,6 +130,14 @@ static const struct rule rules[] = {
 	RULE(NO_MAP, ALL, SET(control.msrpm_base_pa, 0x6001)),
 	RULE("an intercept that protects the host is clear", ALL,
 	     OFF(control.intercepts[4], 1)),
+	RULE("a debug register is not intercepted", ALL, OFF(control.intercepts[1], BIT(31))),
+	RULE("clean bits are set, and nobody keeps track of them", ALL, SET(control.clean, 1)),
+	RULE("clean bits are set, and nobody keeps track of them", ALL,
+	     SET(control.clean, BIT(31))),
+	RULE(UNKNOWN, ALL, ON(control.misc_ctl, 2)),
+	RULE(UNKNOWN, ALL, ON(control.misc_ctl, 1ULL << 63)),
+	RULE(UNKNOWN, ALL, ON(control.int_ctl, BIT(25))),
+	RULE(UNKNOWN, ALL, ON(control.int_ctl, BIT(31))),
 	RULE_NESTED("nested paging has no root", ALL, SET(control.nested_cr3, 0)),
 	RULE_NESTED("nested paging has no root", ALL, SET(control.nested_cr3, 0x7010)),
 	RULE_SHADOW("shadow paging has a root of nested paging", ALL,
@@ -165,6 +182,11 @@ static const struct rule rules[] = {
 	RULE("the injected event has no such type", ALL, SET(control.event_inj, EVENT(5, 3))),
 	RULE("the injected event has no such type", ALL, SET(control.event_inj, EVENT(7, 3))),
 
+	RULE_NESTED(NO_PAT, ALL, SET(save.g_pat, 0x0007040600070402)),
+	RULE_NESTED(NO_PAT, ALL, SET(save.g_pat, 0x0307040600070406)),
+	RULE_NESTED(NO_PAT, ALL, SET(save.g_pat, 0x0007080600070406)),
+	RULE_NESTED(NO_PAT, ALL, ON(save.g_pat, 1ULL << 63)),
+
 	/* what a guest changes by itself */
 	RULE_NESTED("CR3 is beyond the physical address width", ALL,
 		    ON(save.cr3, 1ULL << GPA_BITS)),
@@ -183,6 +205,9 @@ static const struct rule legal[] = {
 	RULE(NULL, ALL, SET(control.event_inj, EVENT(2, 2))),
 	RULE(NULL, ALL, SET(control.event_inj, EVENT(3, 30))),
 	RULE(NULL, ALL & ~IA32E, ON(save.cs.attrib, 0x600)),
+	RULE(NULL, ALL, SET(save.g_pat, 0x0705040100060606)),
+	RULE_SHADOW(NULL, ALL, SET(save.g_pat, ~0ULL)),
+	RULE(NULL, ALL, ON(control.int_ctl, V_IRQ_MASK | V_INTR_PRIO_MASK | V_IGN_TPR_MASK | 15)),
 	RULE(NULL, ALL, SET(save.dr6, ~0U), SET(save.dr7, ~0U)),
 	RULE_NESTED(NULL, ALL & ~PAGING, ON(save.efer, EFER_LME)),
 	RULE_SHADOW(NULL, IA32E, SET(save.cr3, 1ULL << 45)),
@@ -269,6 +294,8 @@ bool svm_each_intercept(void)
 			intercept(&vmcb, bit, false);
 			if (is_among(intercepts, ARRAY_SIZE(intercepts), bit))
 				text = "an intercept that protects the host is clear";
+			else if (bit >= DEBUG_REGISTERS && bit < DEBUG_REGISTERS + 32)
+				text = "a debug register is not intercepted";
 			else if (paging == SHADOW &&
 				 is_among(shadow_intercepts, ARRAY_SIZE(shadow_intercepts), bit))
 				text = "an intercept of shadow paging is clear";
@@ -303,12 +330,25 @@ static bool registers_ok(const struct vmcb_save_area *s)
 	       !(lma && (s->cs.attrib >> 9 & 1) && (s->cs.attrib >> 10 & 1));
 }
 
+static bool pat_ok(u64 pat)
+{
+	const u8 types = BITS(1, 0) | BITS(7, 4);
+
+	for (; pat; pat >>= 8) {
+		if ((pat & 0xff) > 7 || !(types >> (pat & 7) & 1))
+			return false;
+	}
+	return true;
+}
+
 static bool reference(const struct vmcb *vmcb)
 {
 	u32 event = vmcb->control.event_inj, type = event >> 8 & 7, vector = event & 0xff;
 	bool nested = vmcb->control.misc_ctl & 1;
 
 	if (!registers_ok(&vmcb->save))
+		return false;
+	if (nested && !pat_ok(vmcb->save.g_pat))
 		return false;
 	if (nested && (vmcb->save.cr3 >= 1ULL << GPA_BITS ||
 		       (vmcb->save.cr0 & 0x80000001) == 0x80000000))
