@@ -422,6 +422,8 @@ static const struct {
 	{ "svm", "CR0.PG is set and CR0.PE is not", NULL },
 	/* Bochs wants RPL and DPL of CS to agree; the manual wants so of restricted guests only. */
 	{ "bochs/vmx", "", "CS selector" },
+	/* Bochs does not look at these bits. */
+	{ "bochs/vmx", "RIP is beyond the width of addresses", NULL },
 	/* To be refused in long mode only. */
 	{ "bochs/svm", "", "CS L and D" },
 };

@@ -8,17 +8,24 @@
 #include <asm/msr-index.h>
 #include <asm/vmx.h>
 
-#include "check.h"
+#include "controls.h"
 
 #define RFLAGS_ZERO	(~0x3fffffULL | BIT(15) | BIT(5) | BIT(3))
 #define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define PENDING_BS	BIT(14)
+/* Breakpoints, bus locks, one that is enabled, single steps, transactions. */
+#define PENDING_DEFINED	(0xfULL | BIT(11) | BIT(12) | PENDING_BS | BIT(16))
 #define PDPTE_RESERVED	(0x1e6ULL)
 
-/* As wide as the CPU knows addresses, whatever CR4.LA57 says. */
+/* Bits of linear addresses that the CPU does not have, whatever CR4.LA57 says. */
+static unsigned int unused_bits(const struct vmx_caps *caps)
+{
+	return caps->cr4_fixed[1] & X86_CR4_LA57 ? 7 : 16;
+}
+
 static bool canonical(const struct vmx_caps *caps, u64 address)
 {
-	unsigned int shift = caps->cr4_fixed[1] & X86_CR4_LA57 ? 7 : 16;
+	unsigned int shift = unused_bits(caps);
 
 	return (u64)((s64)(address << shift) >> shift) == address;
 }
@@ -39,6 +46,7 @@ static const struct {
 	[VMX_CPU] = { CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
 		      CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING |
 		      CPU_BASED_MONITOR_EXITING | CPU_BASED_MOV_DR_EXITING |
+		      CPU_BASED_RDPMC_EXITING |
 		      CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
 		      CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
 		      "a control that protects the host is clear" },
@@ -57,12 +65,20 @@ static const char *check_controls(const struct vmcs_image *vmcs, const struct vm
 	int i;
 
 	for (i = 0; i < VMX_CONTROLS; i++) {
+		const struct vmx_control_word *word = &vmx_control_words[i];
+		u32 known = word->must | word->may | word->later | (u32)caps->allowed[i];
+
 		if (protections[i].must & ~value[i])
 			return protections[i].broken;
 		if (((u32)caps->allowed[i] & ~value[i]) ||
 		    (value[i] & ~(u32)(caps->allowed[i] >> 32)))
 			return "a control has a value that the CPU does not allow";
+		/* So rules of what goes with it need not be looked at. */
+		if (value[i] & ~known)
+			return "a control is set of which hull knows nothing";
 	}
+	if ((vmcs->cpu2 & SECONDARY_EXEC_ENABLE_VPID) && !vmcs->vpid)
+		return "the VPID is that of the host";
 	return NULL;
 }
 
@@ -111,7 +127,44 @@ const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_ca
 		return "the guest owns bits of CR0 or CR4";
 	if ((vmcs->exceptions & exceptions) != exceptions)
 		return "an exception that must exit does not";
+	if (vmcs->cr3_targets)
+		return "there are values of CR3 that a guest may load alone";
+	if (vmcs->exit_msrs_stored || vmcs->exit_msrs_loaded || vmcs->entry_msrs_loaded)
+		return "there are MSRs that the CPU would load or store";
+	if (vmcs->debugctl)
+		return "the guest has bits of DEBUGCTL";
 	return check_controls(vmcs, caps);
+}
+
+static bool host_selectors_ok(const struct vmcs_image *vmcs)
+{
+	u64 all = vmcs->host_cs | vmcs->host_ss | vmcs->host_ds | vmcs->host_es | vmcs->host_fs |
+		  vmcs->host_gs | vmcs->host_tr;
+
+	return !(all & 7) && vmcs->host_cs && vmcs->host_tr;
+}
+
+const char *vmx_check_host(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	const u64 address[] = { vmcs->host_rip, vmcs->host_fs_base, vmcs->host_gs_base,
+				vmcs->host_tr_base, vmcs->host_gdtr_base, vmcs->host_idtr_base,
+				vmcs->host_sysenter_esp, vmcs->host_sysenter_eip };
+	size_t i;
+
+	if ((caps->cr0_fixed[0] & ~vmcs->host_cr0) || (vmcs->host_cr0 & ~caps->cr0_fixed[1]))
+		return "CR0 of the host has a value that VMX does not allow";
+	if ((caps->cr4_fixed[0] & ~vmcs->host_cr4) || (vmcs->host_cr4 & ~caps->cr4_fixed[1]) ||
+	    !(vmcs->host_cr4 & X86_CR4_PAE))
+		return "CR4 of the host has a value that VMX does not allow";
+	if (!(vmcs->host_efer & EFER_LMA) || !(vmcs->host_efer & EFER_LME))
+		return "EFER of the host is not that of long mode";
+	if (!host_selectors_ok(vmcs))
+		return "a selector of the host is not one of a kernel";
+	for (i = 0; i < ARRAY_SIZE(address); i++) {
+		if (!canonical(caps, address[i]))
+			return "an address of the host is not canonical";
+	}
+	return vmcs->host_rip ? NULL : "an exit has nowhere to go";
 }
 
 /* ---- control registers, flags, events ------------------------------------------------------- */
@@ -148,6 +201,8 @@ static const char *check_registers(const struct vmcs_image *vmcs, const struct v
 		return "CR4 has a value that VMX does not allow";
 	if (is_long(vmcs) && (!paging || !(vmcs->cr4 & X86_CR4_PAE)))
 		return "long mode without paging or without CR4.PAE";
+	if (!is_long(vmcs) && (vmcs->cr4 & X86_CR4_PCIDE))
+		return "CR4.PCIDE is set outside long mode";
 	if (vmcs->efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
 		return "EFER has reserved bits";
 	if (lma != is_long(vmcs) || (paging && lma != !!(vmcs->efer & EFER_LME)))
@@ -176,6 +231,8 @@ static const char *check_flags(const struct vmcs_image *vmcs)
 		return "blocking by STI and by MOV SS";
 	if ((shadow & GUEST_INTR_STATE_STI) && !(vmcs->rflags & X86_EFLAGS_IF))
 		return "blocking by STI with interrupts off";
+	if (vmcs->pending_debug & ~PENDING_DEFINED)
+		return "the pending debug exceptions have reserved bits";
 	if (shadow && step != !!(vmcs->pending_debug & PENDING_BS))
 		return "RFLAGS.TF and the pending debug exceptions disagree";
 	return NULL;
@@ -344,11 +401,16 @@ static const char *check_tables(const struct vmcs_image *vmcs, const struct vmx_
 
 const char *vmx_check_guest(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
+	bool code64 = is_long(vmcs) && (vmcs->seg[VMCS_CS].ar & VMX_AR_L_MASK);
+	s64 unused = (s64)vmcs->rip >> (64 - unused_bits(caps));
 	const char *broken;
 	int i;
 
-	if (vmcs->rip >> 32 && (!is_long(vmcs) || !(vmcs->seg[VMCS_CS].ar & VMX_AR_L_MASK)))
+	if (vmcs->rip >> 32 && !code64)
 		return "RIP has high bits";
+	/* Not quite canonical: an instruction may end where such addresses do. */
+	if (unused && ~unused)
+		return "RIP is beyond the width of addresses";
 	if (!canonical(caps, vmcs->seg[VMCS_FS].base) ||
 	    !canonical(caps, vmcs->seg[VMCS_GS].base))
 		return "the base of FS or GS is not canonical";

@@ -98,7 +98,29 @@ enum { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_LDTR, VMCS_TR,
 	X(HOST_CR3, host_cr3)						\
 	X(HOST_CR4, host_cr4)						\
 	X(HOST_RSP, host_rsp)						\
-	X(HOST_RIP, host_rip)
+	X(HOST_RIP, host_rip)						\
+	X(HOST_CR0, host_cr0)						\
+	X(HOST_IA32_EFER, host_efer)					\
+	X(HOST_CS_SELECTOR, host_cs)					\
+	X(HOST_SS_SELECTOR, host_ss)					\
+	X(HOST_DS_SELECTOR, host_ds)					\
+	X(HOST_ES_SELECTOR, host_es)					\
+	X(HOST_FS_SELECTOR, host_fs)					\
+	X(HOST_GS_SELECTOR, host_gs)					\
+	X(HOST_TR_SELECTOR, host_tr)					\
+	X(HOST_FS_BASE, host_fs_base)					\
+	X(HOST_GS_BASE, host_gs_base)					\
+	X(HOST_TR_BASE, host_tr_base)					\
+	X(HOST_GDTR_BASE, host_gdtr_base)				\
+	X(HOST_IDTR_BASE, host_idtr_base)				\
+	X(HOST_IA32_SYSENTER_ESP, host_sysenter_esp)			\
+	X(HOST_IA32_SYSENTER_EIP, host_sysenter_eip)			\
+	X(CR3_TARGET_COUNT, cr3_targets)				\
+	X(VM_EXIT_MSR_STORE_COUNT, exit_msrs_stored)			\
+	X(VM_EXIT_MSR_LOAD_COUNT, exit_msrs_loaded)			\
+	X(VM_ENTRY_MSR_LOAD_COUNT, entry_msrs_loaded)			\
+	X(GUEST_IA32_DEBUGCTL, debugctl)				\
+	X(VIRTUAL_PROCESSOR_ID, vpid)	/* where there are none: nothing */
 
 /**
  * struct vmcs_image - a VMCS, or most of it, as plain data
@@ -124,6 +146,13 @@ struct vmcs_image {
  * guest could touch the host. Nobody but hull writes what is looked at.
  */
 const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_caps *caps);
+
+/**
+ * vmx_check_host - would an exit bring the host back?
+ *
+ * Return: as above: what entries check of the state that an exit loads. Only hull writes it.
+ */
+const char *vmx_check_host(const struct vmcs_image *vmcs, const struct vmx_caps *caps);
 
 /**
  * vmx_check_state - would a CPU accept control registers, events and RFLAGS?

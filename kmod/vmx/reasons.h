@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The table of exit reasons, apart from exits.c for its tests in user space. Included there only, so
- * that what it says is constants to the compiler. Pure: plain data.
+ * The table of exit reasons, apart from exits.c for its tests in user space. Included there only:
+ * what it says is constants to the compiler. Pure: plain data.
  */
 #ifndef HULL_VMX_REASONS_H
 #define HULL_VMX_REASONS_H
@@ -15,6 +15,11 @@
 #define EXIT_REASON_SMI		6
 #define EXIT_REASON_GETSEC	11
 #define EXIT_REASON_RSM		17
+#define EXIT_REASON_SEAMCALL	76
+#define EXIT_REASON_TDCALL	77
+/* RDMSR and WRMSRNS whose operand is in the instruction */
+#define EXIT_REASON_MSR_READ_IMM	84
+#define EXIT_REASON_MSR_WRITE_IMM	85
 
 /* What an exit is called outside, and what it counts as. */
 static const struct {
@@ -67,6 +72,10 @@ static const struct {
 	REASON(INVPCID, UD, OTHER),
 	REASON(VMFUNC, UD, VIRT_INSN),
 	REASON(ENCLS, UD, OTHER),
+	REASON(SEAMCALL, UD, VIRT_INSN),
+	REASON(TDCALL, UD, VIRT_INSN),
+	REASON(MSR_READ_IMM, UD, OTHER),
+	REASON(MSR_WRITE_IMM, UD, OTHER),
 #undef REASON
 };
 

@@ -280,7 +280,7 @@ static bool check_entry(struct hull_vcpu *vcpu)
 		return false;
 	}
 	vmx_read_image(&image);
-	broken = vmx_check_control(&image, &vmx_caps);
+	broken = vmx_check_control(&image, &vmx_caps) ?: vmx_check_host(&image, &vmx_caps);
 	if (hull_is_shadow(vcpu) && image.cr3 != vcpu->mmu.root)
 		broken = "CR3 is not the root of the shadow tables";
 	if (unlikely(broken))

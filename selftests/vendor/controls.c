@@ -163,6 +163,7 @@ bool random_cpus(void)
 /* Every control that the checker will not do without is one that hull insists on. */
 bool protections_are_chosen(void)
 {
+	struct vmx_shortage shortage;
 	struct vmcs_image vmcs;
 	struct vmx_caps caps;
 	u64 *words[VMX_CONTROLS];
@@ -179,6 +180,8 @@ bool protections_are_chosen(void)
 	/* A CPU that leaves all to us: so what is refused is refused by hull. */
 	for (i = 0; i < VMX_CONTROLS; i++)
 		caps.allowed[i] = ~0ULL << 32;
+	if (!vmx_choose_controls(caps.allowed, caps.controls, &shortage))
+		return complain("%s controls will not do", shortage.word);
 	for (i = 0; i < VMX_CONTROLS; i++) {
 		for (bit = 0; bit < 32; bit++) {
 			make_vmcs(&vmcs, &caps, PROTECTED, NESTED);

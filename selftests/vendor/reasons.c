@@ -105,8 +105,16 @@ static const struct reason manual[] = {
 	NEVER(73, "ENQCMDS: a control"),
 	NEVER(74, "bus lock: a control"),
 	NEVER(75, "notify window: a control"),
-	NEVER(76, "SEAMCALL"),
-	NEVER(77, "TDCALL"),
+	KNOWN(76, SEAMCALL, UD, VIRT_INSN),
+	KNOWN(77, TDCALL, UD, VIRT_INSN),
+	NEVER(78, "not defined"),
+	NEVER(79, "not defined"),
+	NEVER(80, "not defined"),
+	NEVER(81, "not defined"),
+	NEVER(82, "not defined"),
+	NEVER(83, "not defined"),
+	KNOWN(84, MSR_READ_IMM, UD, OTHER),
+	KNOWN(85, MSR_WRITE_IMM, UD, OTHER),
 };
 
 /* As in exits.c. */

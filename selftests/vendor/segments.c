@@ -145,7 +145,7 @@ bool vmx_bending_changes_nothing_else(void)
 		if (memcmp(&bent, &s, sizeof(s)))
 			ok = complain("CPL %u, RPL %u, type %u, DPL %u is bent", cpl, rpl, type, dpl);
 	}
-	/* At each CPL: data of 4 types and code of one want DPL >= RPL, conforming code does not. */
+	/* At each CPL: data of 4 types and code of 1 want DPL >= RPL, conforming code does not. */
 	return ok && (legal == 4 * (5 * 10 + 16) ||
 		      complain("%u states are legal", legal));
 }

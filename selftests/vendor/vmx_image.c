@@ -27,8 +27,8 @@ void make_vmx_caps(struct vmx_caps *caps, bool la57)
 
 const char *vmx_verdict(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
-	return vmx_check_control(vmcs, caps) ?: vmx_check_state(vmcs, caps, GPA_BITS) ?:
-	       vmx_check_guest(vmcs, caps);
+	return vmx_check_control(vmcs, caps) ?: vmx_check_host(vmcs, caps) ?:
+	       vmx_check_state(vmcs, caps, GPA_BITS) ?: vmx_check_guest(vmcs, caps);
 }
 
 /* ---- valid states --------------------------------------------------------------------------- */
@@ -45,6 +45,7 @@ static void set_controls(struct vmcs_image *vmcs, const struct vmx_caps *caps, e
 	vmcs->msr_bitmap = 0x5000;
 	vmcs->eptp = 0x7000 | caps->eptp;
 	vmcs->link = ~0ULL;
+	vmcs->vpid = 1;
 	vmcs->cr0_mask = vmcs->cr4_mask = ~0ULL;
 	if (is_long_mode(mode))
 		vmcs->entry |= VM_ENTRY_IA32E_MODE;
@@ -54,6 +55,22 @@ static void set_controls(struct vmcs_image *vmcs, const struct vmx_caps *caps, e
 	vmcs->cpu |= VMX_SHADOW_EXITING;
 	if (is_restricted(mode, paging))
 		vmcs->cpu2 &= ~(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST);
+}
+
+/* As of a kernel that pages with four levels. */
+static void set_host(struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	vmcs->host_cr0 = caps->cr0_fixed[0] | X86_CR0_WP;
+	vmcs->host_cr4 = caps->cr4_fixed[0] | X86_CR4_PAE | X86_CR4_PCIDE;
+	vmcs->host_cr3 = 0xb001;
+	vmcs->host_efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
+	vmcs->host_cs = 0x10;
+	vmcs->host_ss = 0x18;
+	vmcs->host_tr = 0x40;
+	vmcs->host_fs_base = 0x7f0000001000;
+	vmcs->host_rip = vmcs->host_gs_base = vmcs->host_tr_base = 0xffff888000001000;
+	vmcs->host_gdtr_base = vmcs->host_idtr_base = 0xfffffe0000001000;
+	vmcs->host_sysenter_esp = vmcs->host_sysenter_eip = 0xffffffff81000000;
 }
 
 static void set_registers(struct vmcs_image *vmcs, const struct vmx_caps *caps, enum mode mode,
@@ -114,6 +131,7 @@ void make_vmcs(struct vmcs_image *vmcs, const struct vmx_caps *caps, enum mode m
 {
 	memset(vmcs, 0, sizeof(*vmcs));
 	set_controls(vmcs, caps, mode, paging);
+	set_host(vmcs, caps);
 	set_registers(vmcs, caps, mode, paging);
 	set_segments(vmcs, mode);
 }
@@ -146,7 +164,7 @@ static bool control_registers_ok(const struct vmcs_image *v, const struct vmx_ca
 	if ((v->cr4 & c->cr4_fixed[0]) != c->cr4_fixed[0] ||
 	    (v->cr4 | c->cr4_fixed[1]) != c->cr4_fixed[1])
 		return false;
-	if (f->ia32e && !(f->pg && (v->cr4 & X86_CR4_PAE)))
+	if (f->ia32e ? !(f->pg && (v->cr4 & X86_CR4_PAE)) : !!(v->cr4 & X86_CR4_PCIDE))
 		return false;
 	if (v->cr3 >= 1ULL << GPA_BITS || v->dr7 > 0xffffffff)
 		return false;
@@ -258,7 +276,11 @@ static bool segments_ok(const struct vmcs_image *v, const struct facts *f)
 
 static bool rip_and_flags_ok(const struct vmcs_image *v, const struct facts *f)
 {
+	u64 top = v->rip >> f->linear_bits;
+
 	if (!(f->ia32e && (v->seg[VMCS_CS].ar & 0x2000)) && v->rip > 0xffffffff)
+		return false;
+	if (top != 0 && top != ~0ULL >> f->linear_bits)
 		return false;
 	if ((v->rflags >> 22) || (v->rflags & 0x8028) || !(v->rflags & 2))
 		return false;
@@ -303,6 +325,8 @@ static bool non_register_state_ok(const struct vmcs_image *v)
 		return false;
 	/* Blocking by STI is for CPUs to decide: the module does not rely on it. */
 	if (event && type == 2 && v->interruptibility)
+		return false;
+	if ((v->pending_debug & 0xa7f0) || v->pending_debug >> 17)
 		return false;
 	return !(sti || mov_ss) ||
 	       !!(v->rflags & X86_EFLAGS_TF) == (v->pending_debug >> 14 & 1);

@@ -50,7 +50,14 @@ struct rule {
 #define FIT	"a control register does not fit shadow tables"
 #define PROTECT	"a control that protects the host is clear"
 #define NOT_ALLOWED	"a control has a value that the CPU does not allow"
+#define UNKNOWN	"a control is set of which hull knows nothing"
+#define MSR_LISTS	"there are MSRs that the CPU would load or store"
+#define HOST_CR0	"CR0 of the host has a value that VMX does not allow"
+#define HOST_CR4	"CR4 of the host has a value that VMX does not allow"
+#define HOST_SELECTOR	"a selector of the host is not one of a kernel"
+#define HOST_ADDRESS	"an address of the host is not canonical"
 #define NO_TASK	"TR is not that of a task"
+#define PENDING	"the pending debug exceptions have reserved bits"
 #define NO_BUSY	"TR is not that of a busy task"
 #define NO_LDT	"LDTR is not that of a table"
 #define NO_TABLE	"GDTR or IDTR is not that of a table"
@@ -108,6 +115,7 @@ static const struct rule rules[] = {
 	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_CR8_LOAD_EXITING)),
 	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_CR8_STORE_EXITING)),
 	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_RDPMC_EXITING)),
 	RULE("the guest could drop the host's caches", ALL,
 	     OFF(cpu2, SECONDARY_EXEC_WBINVD_EXITING)),
 	RULE("the host would not come back in long mode", ALL,
@@ -120,6 +128,47 @@ static const struct rule rules[] = {
 	RULE(NOT_ALLOWED, ALL, ON(cpu, BIT(0))),
 	RULE(NOT_ALLOWED, ALL, OFF(entry, BIT(0))),
 	RULE(NOT_ALLOWED, ALL, ON(exit, BIT(31))),
+
+	RULE(UNKNOWN, ALL, ON(cpu, CPU_BASED_USE_IO_BITMAPS)),
+	RULE(UNKNOWN, ALL, ON(cpu, CPU_BASED_TPR_SHADOW)),
+	RULE(UNKNOWN, ALL, ON(cpu2, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)),
+	RULE(UNKNOWN, ALL, ON(cpu2, SECONDARY_EXEC_SHADOW_VMCS)),
+	RULE(UNKNOWN, ALL, ON(exit, VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)),
+	RULE(UNKNOWN, ALL, ON(entry, VM_ENTRY_LOAD_IA32_PAT)),
+	RULE("the VPID is that of the host", ALL, SET(vpid, 0)),
+	RULE("there are values of CR3 that a guest may load alone", ALL, SET(cr3_targets, 1)),
+	RULE(MSR_LISTS, ALL, SET(exit_msrs_stored, 1)),
+	RULE(MSR_LISTS, ALL, SET(exit_msrs_loaded, 1)),
+	RULE(MSR_LISTS, ALL, SET(entry_msrs_loaded, 1)),
+	RULE("the guest has bits of DEBUGCTL", ALL, SET(debugctl, 1)),
+
+	/* the host */
+	RULE(HOST_CR0, ALL, OFF(host_cr0, X86_CR0_PG)),
+	RULE(HOST_CR0, ALL, OFF(host_cr0, X86_CR0_NE)),
+	RULE(HOST_CR0, ALL, ON(host_cr0, 1ULL << 32)),
+	RULE(HOST_CR4, ALL, OFF(host_cr4, X86_CR4_VMXE)),
+	RULE(HOST_CR4, ALL, OFF(host_cr4, X86_CR4_PAE)),
+	RULE(HOST_CR4, ALL, ON(host_cr4, BIT(30))),
+	RULE("EFER of the host is not that of long mode", ALL, OFF(host_efer, EFER_LMA)),
+	RULE("EFER of the host is not that of long mode", ALL, OFF(host_efer, EFER_LME)),
+	RULE(HOST_SELECTOR, ALL, SET(host_cs, 0)),
+	RULE(HOST_SELECTOR, ALL, SET(host_tr, 0)),
+	RULE(HOST_SELECTOR, ALL, ON(host_cs, 4)),
+	RULE(HOST_SELECTOR, ALL, ON(host_ss, 1)),
+	RULE(HOST_SELECTOR, ALL, SET(host_ds, 0x2b)),
+	RULE(HOST_SELECTOR, ALL, SET(host_es, 0x2b)),
+	RULE(HOST_SELECTOR, ALL, SET(host_fs, 0x2b)),
+	RULE(HOST_SELECTOR, ALL, SET(host_gs, 0x2b)),
+	RULE(HOST_SELECTOR, ALL, ON(host_tr, 2)),
+	RULE(HOST_ADDRESS, ALL, SET(host_rip, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_fs_base, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_gs_base, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_tr_base, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_gdtr_base, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_idtr_base, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_sysenter_esp, NOT_CANONICAL)),
+	RULE(HOST_ADDRESS, ALL, SET(host_sysenter_eip, NOT_CANONICAL)),
+	RULE("an exit has nowhere to go", ALL, SET(host_rip, 0)),
 
 	/* control registers */
 	RULE("CR3 is beyond the physical address width", ALL, ON(cr3, 1ULL << GPA_BITS)),
@@ -137,6 +186,8 @@ static const struct rule rules[] = {
 	RULE("CR4 has a value that VMX does not allow", ALL, ON(cr4, BIT(30))),
 	RULE_NESTED("long mode without paging or without CR4.PAE", IA32E, OFF(cr0, X86_CR0_PG)),
 	RULE_NESTED("long mode without paging or without CR4.PAE", IA32E, OFF(cr4, X86_CR4_PAE)),
+	RULE_NESTED("CR4.PCIDE is set outside long mode", ALL & ~IA32E, ON(cr4, X86_CR4_PCIDE)),
+	RULE_SHADOW("CR4.PCIDE is set outside long mode", ALL & ~PAGING, ON(cr4, X86_CR4_PCIDE)),
 	RULE("EFER has reserved bits", ALL, ON(efer, EFER_SVME)),
 	RULE("EFER has reserved bits", ALL, ON(efer, 1ULL << 63)),
 	RULE("EFER.LMA is not LME and PG", IA32E, OFF(efer, EFER_LME)),
@@ -169,6 +220,12 @@ static const struct rule rules[] = {
 	     ON(rflags, X86_EFLAGS_TF)),
 	RULE("RFLAGS.TF and the pending debug exceptions disagree", ALL, SET(interruptibility, 1),
 	     ON(pending_debug, BIT(14))),
+	RULE(PENDING, ALL, SET(pending_debug, BIT(4))),
+	RULE(PENDING, ALL, SET(pending_debug, BIT(10))),
+	RULE(PENDING, ALL, SET(pending_debug, BIT(13))),
+	RULE(PENDING, ALL, SET(pending_debug, BIT(15))),
+	RULE(PENDING, ALL, SET(pending_debug, BIT(17))),
+	RULE(PENDING, ALL, SET(pending_debug, 1ULL << 63)),
 	RULE("the injected event has reserved bits", ALL, SET(event, EVENT(0, 0x30) | BIT(12))),
 	RULE("the injected event has reserved bits", ALL, SET(event, EVENT(0, 0x30) | BIT(30))),
 	RULE("an interrupt is injected that the guest cannot take", ALL,
@@ -199,6 +256,8 @@ static const struct rule rules[] = {
 
 	/* tables */
 	RULE("RIP has high bits", ALL & ~LONGS, SET(rip, 1ULL << 32)),
+	RULE("RIP is beyond the width of addresses", LONGS, SET(rip, 1ULL << 48)),
+	RULE("RIP is beyond the width of addresses", LONGS, SET(rip, 1ULL << 63)),
 	RULE("the base of FS or GS is not canonical", ALL, SEG_BASE(FS, NOT_CANONICAL)),
 	RULE("the base of FS or GS is not canonical", ALL, SEG_BASE(GS, 1ULL << 63)),
 	RULE(NO_TASK, ALL, SEG_AR(TR, 0, UNUSABLE)),
@@ -294,7 +353,10 @@ static const struct rule legal[] = {
 	RULE(NULL, FREE, SEG_AR(ES, 0, 0x8000), SEG_LIMIT(ES, 0xfff)),
 	RULE(NULL, LONGS, SET(rip, 0x7fffffffffff)),
 	RULE(NULL, LONGS, SET(rip, 0xffff800000000000)),
+	RULE(NULL, LONGS, SET(rip, 0x800000000000)),
 	RULE(NULL, ALL, SET(rip, ~0U)),
+	RULE_NESTED(NULL, IA32E, ON(cr4, X86_CR4_PCIDE)),
+	RULE(NULL, ALL, SET(pending_debug, 0x1580f & ~BIT(14))),
 	RULE_NESTED(NULL, ALL & ~PAGING, ON(efer, EFER_LME)),
 	RULE_NESTED(NULL, IN(PAE), SET(pdpte1, 0xfffffffffffffffe), SET(pdpte2, 0xe19)),
 	RULE_SHADOW(NULL, IN(PAE), SET(pdpte1, ~0ULL)),
@@ -305,7 +367,8 @@ static const struct rule legal[] = {
 	RULE(NULL, ALL, ON(rflags, X86_EFLAGS_TF)),
 	RULE(NULL, ALL, SET(event, EVENT(0, 0x30)), SET(interruptibility, 8)),
 	RULE(NULL, ALL, SET(event, EVENT(2, 2)), OFF(rflags, X86_EFLAGS_IF)),
-	RULE(NULL, ALL & ~IN(REAL), SET(event, EVENT(3, 14) | ERROR_CODE), SET(event_error, 0xffff)),
+	RULE(NULL, ALL & ~IN(REAL), SET(event, EVENT(3, 14) | ERROR_CODE),
+	     SET(event_error, 0xffff)),
 	RULE(NULL, IN(REAL), SET(event, EVENT(3, 13)), SET(event_error, ~0U)),
 	RULE(NULL, ALL, SET(event, 0x7fffffff)),
 	RULE(NULL, ALL, ON(rflags, 0x3c7fd5)),
