@@ -11,10 +11,8 @@
 #include "controls.h"
 
 #define RFLAGS_ZERO	(~0x3fffffULL | BIT(15) | BIT(5) | BIT(3))
-#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-#define PENDING_BS	BIT(14)
 /* Breakpoints, bus locks, one that is enabled, single steps, transactions. */
-#define PENDING_DEFINED	(0xfULL | BIT(11) | BIT(12) | PENDING_BS | BIT(16))
+#define PENDING_DEFINED	(0xfULL | BIT(11) | BIT(12) | VMX_PENDING_BS | BIT(16))
 #define PDPTE_RESERVED	(0x1e6ULL)
 
 /* Bits of linear addresses that the CPU does not have, whatever CR4.LA57 says. */
@@ -216,7 +214,7 @@ static const char *check_registers(const struct vmcs_image *vmcs, const struct v
 
 static const char *check_flags(const struct vmcs_image *vmcs)
 {
-	u64 shadow = vmcs->interruptibility & INTERRUPT_SHADOW;
+	u64 shadow = vmcs->interruptibility & VMX_INTERRUPT_SHADOW;
 	bool step = vmcs->rflags & X86_EFLAGS_TF;
 
 	if ((vmcs->rflags & RFLAGS_ZERO) || !(vmcs->rflags & X86_EFLAGS_FIXED))
@@ -225,15 +223,15 @@ static const char *check_flags(const struct vmcs_image *vmcs)
 		return "virtual-8086 mode in long or real mode";
 	if (vmcs->activity)
 		return "the guest is not active";
-	if (vmcs->interruptibility & ~(u64)(INTERRUPT_SHADOW | GUEST_INTR_STATE_NMI))
+	if (vmcs->interruptibility & ~(u64)(VMX_INTERRUPT_SHADOW | GUEST_INTR_STATE_NMI))
 		return "the interruptibility state has reserved bits";
-	if (shadow == INTERRUPT_SHADOW)
+	if (shadow == VMX_INTERRUPT_SHADOW)
 		return "blocking by STI and by MOV SS";
 	if ((shadow & GUEST_INTR_STATE_STI) && !(vmcs->rflags & X86_EFLAGS_IF))
 		return "blocking by STI with interrupts off";
 	if (vmcs->pending_debug & ~PENDING_DEFINED)
 		return "the pending debug exceptions have reserved bits";
-	if (shadow && step != !!(vmcs->pending_debug & PENDING_BS))
+	if (shadow && step != !!(vmcs->pending_debug & VMX_PENDING_BS))
 		return "RFLAGS.TF and the pending debug exceptions disagree";
 	return NULL;
 }
@@ -249,7 +247,8 @@ static const char *check_event(const struct vmcs_image *vmcs)
 		return "the injected event has reserved bits";
 	switch (event & INTR_INFO_INTR_TYPE_MASK) {
 	case INTR_TYPE_EXT_INTR:
-		if (!(vmcs->rflags & X86_EFLAGS_IF) || (vmcs->interruptibility & INTERRUPT_SHADOW))
+		if (!(vmcs->rflags & X86_EFLAGS_IF) ||
+		    (vmcs->interruptibility & VMX_INTERRUPT_SHADOW))
 			return "an interrupt is injected that the guest cannot take";
 		break;
 	case INTR_TYPE_NMI_INTR:

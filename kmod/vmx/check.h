@@ -5,7 +5,16 @@
 #ifndef HULL_VMX_CHECK_H
 #define HULL_VMX_CHECK_H
 
+#include <asm/processor-flags.h>
+#include <asm/vmx.h>
+
 #include "../emulate/types.h"
+
+/* In GUEST_INTERRUPTIBILITY_INFO: no interrupt before the next instruction. */
+#define VMX_INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* In GUEST_PENDING_DBG_EXCEPTIONS: a single step waits. */
+#define VMX_PENDING_BS	BIT(14)
 
 /* The words of control bits that a CPU has its own mind about. */
 enum vmx_control { VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY, VMX_CONTROLS };

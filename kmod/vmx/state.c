@@ -20,7 +20,6 @@
 /* The caches are the host's business: what a guest disables is shown to it and not done. */
 #define CR0_CACHE	(X86_CR0_CD | X86_CR0_NW)
 
-#define PENDING_BS	BIT(14)
 #define TYPE_BUSY	BIT(1)
 
 /* ---- segments ------------------------------------------------------------------------------- */
@@ -229,7 +228,7 @@ static void load_blocking(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking);
 	/* A single step that waits for the end of a shadow; otherwise it was taken. */
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
-		   vcpu->event.shadow && (rflags & X86_EFLAGS_TF) ? PENDING_BS : 0);
+		   vcpu->event.shadow && (rflags & X86_EFLAGS_TF) ? VMX_PENDING_BS : 0);
 }
 
 void vmx_load_state(struct hull_vcpu *vcpu)

@@ -86,39 +86,58 @@ static void init_exceptions(const struct hull_vcpu *vcpu)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }
 
-static void init_vmcs(struct hull_vcpu *vcpu)
+/* What exits, and what comes with entries and exits. */
+static void init_controls(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	vmx->controls = vmx_caps.controls[VMX_CPU];
 	if (hull_is_shadow(vcpu))
 		vmx->controls |= VMX_SHADOW_EXITING;
-	vmx->vpid = first_vpid(vcpu);
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.controls[VMX_PIN]);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->controls);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.controls[VMX_EXIT]);
 	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
-	vmcs_write(EPT_POINTER, vcpu->vm->mmu.root | vmx_caps.eptp);
-	if (vmx->vpid)
-		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_caps.controls[VMX_PIN] & PIN_BASED_VMX_PREEMPTION_TIMER)
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer);
 	if (vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
-	init_exceptions(vcpu);
+	/* All of CR0 and CR4 is ours: the guest reads what it wrote. */
+	vmcs_write(CR0_GUEST_HOST_MASK, ~0ULL);
+	vmcs_write(CR4_GUEST_HOST_MASK, ~0ULL);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
-	/* All of CR0 and CR4 is ours: the guest reads what it wrote. */
-	vmcs_write(CR0_GUEST_HOST_MASK, ~0ULL);
-	vmcs_write(CR4_GUEST_HOST_MASK, ~0ULL);
+}
+
+static void init_memory(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->vpid = first_vpid(vcpu);
+	if (vmx->vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+	vmcs_write(EPT_POINTER, vcpu->vm->mmu.root | vmx_caps.eptp);
+}
+
+/* What no register group has. */
+static void init_guest(struct vmx_vcpu *vmx)
+{
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmx->dr7 = ~0ULL;
+	vmx->interruptibility = 0;
+}
+
+/* What is the same on all CPUs. */
+static void init_host(void)
+{
+	vmcs_write(HOST_RIP, (unsigned long)vmx_exit);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
 	/* The others are the process' and cannot be loaded by an exit: see run.c. */
@@ -126,10 +145,16 @@ static void init_vmcs(struct hull_vcpu *vcpu)
 	vmcs_write(HOST_ES_SELECTOR, 0);
 	vmcs_write(HOST_FS_SELECTOR, 0);
 	vmcs_write(HOST_GS_SELECTOR, 0);
-	vmcs_write(HOST_RIP, (unsigned long)vmx_exit);
-	vmx->dr7 = ~0ULL;
-	vmx->interruptibility = 0;
-	vmx->initialized = true;
+}
+
+static void init_vmcs(struct hull_vcpu *vcpu)
+{
+	init_controls(vcpu);
+	init_exceptions(vcpu);
+	init_memory(vcpu);
+	init_guest(to_vmx(vcpu));
+	init_host();
+	to_vmx(vcpu)->initialized = true;
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */

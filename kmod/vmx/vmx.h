@@ -21,9 +21,6 @@
 /* Syscall MSRs, which VMX does not switch; writes of them are intercepted. */
 #define VMX_SYSCALL_MSRS	4
 
-/* In GUEST_INTERRUPTIBILITY_INFO: no interrupt before the next instruction. */
-#define VMX_INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
 /* vmx_vcpu.dirty: to be loaded into the VMCS with the next window */
 #define VMX_DIRTY_CONTROL	BIT(0)
 #define VMX_DIRTY_SEGMENTS	BIT(1)	/* and SYSENTER's MSRs */
