@@ -6,29 +6,7 @@
  */
 #include "control.h"
 
-FIXTURE(control) {
-	struct control_test test;
-};
-
-FIXTURE_VARIANT(control) {
-	enum guest_mode mode;
-};
-
-FIXTURE_VARIANT_ADD(control, real) { .mode = GUEST_REAL };
-FIXTURE_VARIANT_ADD(control, protected) { .mode = GUEST_PROTECTED };
-FIXTURE_VARIANT_ADD(control, long_mode) { .mode = GUEST_LONG };
-
-FIXTURE_SETUP(control)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, variant->mode)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(control)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE_IN_ALL_MODES(control);
 
 /* ---- CR0 ------------------------------------------------------------------------------------ */
 

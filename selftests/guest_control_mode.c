@@ -30,21 +30,7 @@ static int try_device(struct control_test *test)
 
 /* ---- real and protected mode ---------------------------------------------------------------- */
 
-FIXTURE(real_mode) {
-	struct control_test test;
-};
-
-FIXTURE_SETUP(real_mode)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, GUEST_REAL)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(real_mode)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE(real_mode, GUEST_REAL);
 
 /* As on a 286: the way to protected mode. */
 TEST_F(real_mode, machine_status_word_enters_protected_mode)
@@ -57,21 +43,7 @@ TEST_F(real_mode, machine_status_word_enters_protected_mode)
 	EXPECT_EQ(CR0_PE, NOW.cr0 & CR0_PE);
 }
 
-FIXTURE(protected_mode) {
-	struct control_test test;
-};
-
-FIXTURE_SETUP(protected_mode)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, GUEST_PROTECTED)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(protected_mode)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE(protected_mode, GUEST_PROTECTED);
 
 TEST_F(protected_mode, machine_status_word_in_a_device)
 {
@@ -121,21 +93,7 @@ TEST_F(protected_mode, pae_root_is_checked)
 
 /* ---- long mode ------------------------------------------------------------------------------ */
 
-FIXTURE(long_mode) {
-	struct control_test test;
-};
-
-FIXTURE_SETUP(long_mode)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, GUEST_LONG)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(long_mode)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE(long_mode, GUEST_LONG);
 
 TEST_F(long_mode, machine_status_word_in_a_device)
 {

@@ -31,29 +31,7 @@
 
 /* ---- the rules ------------------------------------------------------------------------------ */
 
-FIXTURE(rules) {
-	struct control_test test;
-};
-
-FIXTURE_VARIANT(rules) {
-	enum guest_mode mode;
-};
-
-FIXTURE_VARIANT_ADD(rules, real) { .mode = GUEST_REAL };
-FIXTURE_VARIANT_ADD(rules, protected) { .mode = GUEST_PROTECTED };
-FIXTURE_VARIANT_ADD(rules, long_mode) { .mode = GUEST_LONG };
-
-FIXTURE_SETUP(rules)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, variant->mode)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(rules)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE_IN_ALL_MODES(rules);
 
 TEST_F(rules, cpuid_and_cr4_agree)
 {
@@ -96,21 +74,7 @@ TEST_F(rules, set_by_the_launcher)
 	EXPECT_ERRNO(EINVAL, guest_set_control(&self->test.guest, 0, &control));
 }
 
-FIXTURE(long_mode) {
-	struct control_test test;
-};
-
-FIXTURE_SETUP(long_mode)
-{
-	ASSERT_EQ(0, control_test_init(&self->test, GUEST_LONG)) {
-		TH_LOG("cannot set up a VM: %s", strerror(errno));
-	}
-}
-
-FIXTURE_TEARDOWN(long_mode)
-{
-	control_test_end(&self->test);
-}
+CONTROL_FIXTURE(long_mode, GUEST_LONG);
 
 TEST_F(long_mode, set_and_cleared)
 {
@@ -321,22 +285,27 @@ TEST_F(pcid, what_is_invalidated_is_seen)
 	ASSERT_EQ(0, script_run(script));
 }
 
+/* PCID 1 cannot have LOW cached, for it looked when nothing was there. Then PCID @n + 1 is. */
+static void let_go(data *self, __u64 gpa, unsigned int i, int n)
+{
+	load(self, 0, i & 1 ? KEEP : 0);
+	script_put(self->script, gpa, 0);
+	script_invlpg(self->script, LOW);
+	script_read(self->script, USER, LOW + PAGE, TAG(99));
+	load(self, n, KEEP);
+}
+
 /* Not present, then one thing, then another while another PCID is there. */
 TEST_F(pcid, what_was_never_held_is_not_seen)
 {
-	struct paging *tables = &self->tables;
+	__u64 gpa = paging_entry(&self->tables, LOW, 1);
 	struct script *script = self->script;
-	__u64 gpa = paging_entry(tables, LOW, 1);
 	unsigned int i;
 
 	NEED_PCIDS(self->shadow);
 	load(self, 1, 0);
 	for (i = 0; i < 20; i++) {
-		load(self, 0, i & 1 ? KEEP : 0);
-		script_put(script, gpa, 0);
-		script_invlpg(script, LOW);
-		script_read(script, USER, LOW + PAGE, TAG(99));
-		load(self, 1, KEEP);
+		let_go(self, gpa, i, 1);
 		script_put(script, gpa, FRAME(i) | ALL);
 		script_read(script, USER, LOW, TAG(i));
 		script_put(script, gpa, FRAME(i + 40) | ALL);
@@ -349,19 +318,14 @@ TEST_F(pcid, what_was_never_held_is_not_seen)
 /* The same for rights, which must not be less than what is there now, nor more. */
 TEST_F(pcid, rights_never_held_are_not_seen)
 {
-	struct paging *tables = &self->tables;
+	__u64 gpa = paging_entry(&self->tables, LOW, 1);
 	struct script *script = self->script;
-	__u64 gpa = paging_entry(tables, LOW, 1);
 	unsigned int i;
 
 	NEED_PCIDS(self->shadow);
 	load(self, 1, 0);
 	for (i = 0; i < 20; i++) {
-		load(self, 0, i & 1 ? KEEP : 0);
-		script_put(script, gpa, 0);
-		script_invlpg(script, LOW);
-		script_read(script, USER, LOW + PAGE, TAG(99));
-		load(self, 2, KEEP);
+		let_go(self, gpa, i, 2);
 		script_put(script, gpa, FRAME(0) | ALL);
 		script_write(script, USER, LOW + 8, i);
 		script_put(script, gpa, FRAME(0) | PTE_P | PTE_U);

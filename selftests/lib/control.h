@@ -25,6 +25,9 @@
 #define CR4_PAE		0x20ULL
 #define CR4_MCE		0x40ULL
 #define CR4_PGE		0x80ULL
+#define CR4_PCE		0x100ULL
+#define CR4_OSFXSR	0x200ULL
+#define CR4_OSXMMEXCPT	0x400ULL
 #define CR4_LA57	0x1000ULL
 
 #define CODE		0x10100
@@ -82,6 +85,38 @@ static inline struct hull_control control_now(struct control_test *test)
 	guest_get_control(&test->guest, 0, &test->control);
 	return test->control;
 }
+
+/* A fixture with a control_test in one mode. */
+#define CONTROL_FIXTURE(name, mode_)						\
+	FIXTURE(name) {								\
+		struct control_test test;					\
+	};									\
+	CONTROL_FIXTURE_LIFE(name, mode_)
+
+/* The same, for tests in real, protected and long mode. */
+#define CONTROL_FIXTURE_IN_ALL_MODES(name)					\
+	FIXTURE(name) {								\
+		struct control_test test;					\
+	};									\
+	FIXTURE_VARIANT(name) {							\
+		enum guest_mode mode;						\
+	};									\
+	FIXTURE_VARIANT_ADD(name, real) { .mode = GUEST_REAL };			\
+	FIXTURE_VARIANT_ADD(name, protected) { .mode = GUEST_PROTECTED };	\
+	FIXTURE_VARIANT_ADD(name, long_mode) { .mode = GUEST_LONG };		\
+	CONTROL_FIXTURE_LIFE(name, variant->mode)
+
+#define CONTROL_FIXTURE_LIFE(name, mode_)					\
+	FIXTURE_SETUP(name)							\
+	{									\
+		ASSERT_EQ(0, control_test_init(&self->test, mode_)) {		\
+			TH_LOG("cannot set up a VM: %s", strerror(errno));	\
+		}								\
+	}									\
+	FIXTURE_TEARDOWN(name)							\
+	{									\
+		control_test_end(&self->test);					\
+	}
 
 /* Of the 2 MiB page at @address, in GUEST_LONG. */
 static inline __u64 *control_page_entry(struct guest *guest, __u64 address)
