@@ -16,6 +16,7 @@
 #include <asm/kvm_para.h>
 #include <asm/processor.h>
 
+#include "backend.h"
 #include "cpuid.h"
 #include "host.h"
 #include "vcpu.h"
@@ -368,6 +369,8 @@ int hull_cpuid_set(struct hull_vcpu *vcpu, const struct hull_cpuid *args)
 	    (vcpu->control.xcr0 & ~table->xcr0))
 		goto out;
 	swap(table, vcpu->cpuid);
+	/* A guest may own bits of CR4 that it is offered. */
+	hull_backend->set_control(vcpu);
 	err = 0;
 out:
 	kfree(table);

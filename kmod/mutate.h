@@ -84,6 +84,13 @@
 #define hull_mutate_no_remote_flush	0
 #endif
 
+/* On VMX a guest on shadow tables owns bits of CR0 and CR4 that the module must follow. */
+#ifdef HULL_MUTATE_WRONG_MASK
+#define hull_mutate_wrong_mask	1
+#else
+#define hull_mutate_wrong_mask	0
+#endif
+
 /*
  * State that user space sets is not checked but for what would harm the host, and the checker of
  * VMCBs and VMCSs is not heeded: the CPU itself is asked, to compare (guest_state.c).

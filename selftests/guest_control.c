@@ -158,6 +158,170 @@ TEST_F(control, cr4_has_what_cpuid_says)
 	EXPECT_EQ(6, TRY("\x0f\x22\xe8"));
 }
 
+/* ---- bits that the guest may own ------------------------------------------------------------ */
+
+/*
+ * VMX with nested paging lets guests write these without an exit; elsewhere the module does it.
+ * The guest's value is what the launcher reads, and the launcher's is what the guest reads.
+ */
+static const struct {
+	int cr;
+	__u64 bits;
+} owned[] = {
+	{ 0, CR0_MP }, { 0, CR0_EM }, { 0, CR0_TS }, { 0, CR0_WP }, { 0, CR0_AM },
+	{ 0, CR0_TS | CR0_WP | CR0_AM }, { 4, CR4_TSD }, { 4, CR4_DE }, { 4, CR4_PGE },
+	{ 4, CR4_PCE }, { 4, CR4_OSFXSR }, { 4, CR4_OSXMMEXCPT },
+	{ 4, CR4_PGE | CR4_TSD | CR4_DE },
+};
+
+#define NR_OWNED	(sizeof(owned) / sizeof(owned[0]))
+
+static __u64 *register_of(struct hull_control *control, size_t i)
+{
+	return owned[i].cr ? &control->cr4 : &control->cr0;
+}
+
+static __u64 control_exits(struct control_test *test)
+{
+	struct hull_stats stats;
+
+	if (hull_get_stats(test->guest.cpu[0].fd, &stats))
+		return ~0ULL;
+	return stats.value[HULL_STAT_CONTROL];
+}
+
+TEST_F(control, written_by_turns)
+{
+	struct hull_control control = NOW, now;
+	__u64 *value, other;
+	size_t i, twice;
+
+	for (i = 0; i < NR_OWNED; i++) {
+		value = register_of(&control, i);
+		for (twice = 0; twice < 2; twice++) {
+			GPR(RDX) = *value;
+			*value ^= owned[i].bits;
+			GPR(RAX) = *value;
+			/* It ends with RAX's value: mov %eax, %cr; mov %edx, %cr; mov %eax, %cr */
+			EXPECT_EQ(TRAP_STEPPED, owned[i].cr ?
+				  TRY("\x0f\x22\xe0\x0f\x22\xe2\x0f\x22\xe0\x0f\x20\xe1") :
+				  TRY("\x0f\x22\xc0\x0f\x22\xc2\x0f\x22\xc0\x0f\x20\xc1"));
+			EXPECT_EQ(*value, GPR(RCX));
+			now = NOW;
+			EXPECT_EQ(*value, *register_of(&now, i));
+			EXPECT_EQ(0, memcmp(&now, &control, sizeof(now)));
+		}
+		/* The launcher's turn. */
+		other = control.cr0;
+		control.cr0 ^= CR0_TS | CR0_WP;
+		control.cr4 ^= CR4_PGE | CR4_TSD;
+		*value ^= owned[i].bits;
+		ASSERT_EQ(0, guest_set_control(&self->test.guest, 0, &control));
+		STEP("\x0f\x20\xc0\x0f\x20\xe1");		/* mov %cr0, %eax; mov %cr4, %ecx */
+		EXPECT_EQ(control.cr0, GPR(RAX));
+		EXPECT_EQ(control.cr4, GPR(RCX));
+		now = NOW;
+		EXPECT_EQ(0, memcmp(&now, &control, sizeof(now)));
+		EXPECT_NE(other, now.cr0);
+	}
+}
+
+/* Some with an exit between some without, before anybody has looked. */
+TEST_F(control, written_with_others)
+{
+	struct hull_control control = NOW;
+	__u64 now = control.cr0;
+
+	GPR(RAX) = now ^ CR0_WP;
+	GPR(RDX) = now ^ CR0_WP ^ CR0_NE ^ CR0_AM;
+	STEP("\x0f\x22\xc0\x0f\x22\xc2\x0f\x20\xc1");	/* mov %eax, %cr0; mov %edx, %cr0 */
+	EXPECT_EQ(GPR(RDX), GPR(RCX));
+	EXPECT_EQ(GPR(RDX), NOW.cr0);
+	GPR(RAX) = now ^ CR0_TS;
+	GPR(RDX) = now ^ CR0_TS ^ CR0_CD;
+	STEP("\x0f\x22\xc0\x0f\x22\xc2\x0f\x20\xc1");
+	EXPECT_EQ(GPR(RDX), GPR(RCX));
+	EXPECT_EQ(GPR(RDX), NOW.cr0);
+	now = control.cr4;
+	GPR(RAX) = now ^ CR4_PGE;
+	GPR(RDX) = now ^ CR4_PGE ^ CR4_MCE ^ CR4_DE;
+	STEP("\x0f\x22\xe0\x0f\x22\xe2\x0f\x20\xe1");	/* mov %eax, %cr4; mov %edx, %cr4 */
+	EXPECT_EQ(GPR(RDX), GPR(RCX));
+	EXPECT_EQ(GPR(RDX), NOW.cr4);
+	/* A refusal changes nothing, and undoes nothing. */
+	GPR(RAX) = now ^ CR4_TSD;
+	GPR(RDX) = now ^ CR4_TSD ^ CR4_DE ^ 1ULL << 31;
+	EXPECT_EQ(GP, TRY("\x0f\x22\xe0\x0f\x22\xe2"));
+	EXPECT_EQ(GPR(RAX), NOW.cr4);
+}
+
+TEST_F(control, writes_exit_or_not)
+{
+	struct hull_info info;
+	struct hull_control control = NOW;
+	__u64 before, exits = 0;
+	size_t i;
+
+	ASSERT_EQ(0, hull_get_info(self->test.guest.dev, &info));
+	if (info.backend != HULL_BACKEND_VMX || self->test.shadow)
+		exits = 2;
+	for (i = 0; i < NR_OWNED; i++) {
+		GPR(RDX) = *register_of(&control, i);
+		GPR(RAX) = GPR(RDX) ^ owned[i].bits;
+		before = control_exits(&self->test);
+		EXPECT_EQ(TRAP_STEPPED, owned[i].cr ? TRY("\x0f\x22\xe0\x0f\x22\xe2") :
+						      TRY("\x0f\x22\xc0\x0f\x22\xc2"));
+		EXPECT_EQ(exits, control_exits(&self->test) - before);
+	}
+	/* Others always do. */
+	GPR(RAX) = NOW.cr0;
+	GPR(RDX) = GPR(RAX) ^ CR0_NE;
+	before = control_exits(&self->test);
+	STEP("\x0f\x22\xc2\x0f\x22\xc0");
+	EXPECT_EQ(2, control_exits(&self->test) - before);
+	GPR(RAX) = NOW.cr4;
+	GPR(RDX) = GPR(RAX) ^ CR4_MCE;
+	before = control_exits(&self->test);
+	STEP("\x0f\x22\xe2\x0f\x22\xe0");
+	EXPECT_EQ(2, control_exits(&self->test) - before);
+}
+
+/* Where the module acts on a bit, it knows how it is. */
+TEST_F(control, debug_extensions_hide_two_registers)
+{
+	GPR(RAX) = NOW.cr4 | CR4_DE;
+	EXPECT_EQ(6, TRY("\x0f\x22\xe0\x0f\x21\xe1"));	/* mov %eax, %cr4; mov %db4, %ecx */
+	GPR(RAX) &= ~CR4_DE;
+	STEP("\x0f\x22\xe0\x0f\x21\xe1");
+}
+
+/* A guest that ran with a feature is to lose it. */
+TEST_F(control, cpuid_takes_bits_away)
+{
+	struct hull_cpuid_entry entries[HULL_MAX_CPUID];
+	struct guest *guest = &self->test.guest;
+	__u32 count = HULL_MAX_CPUID, i;
+	__u64 value = NOW.cr4;
+
+	GPR(RAX) = value | CR4_DE | CR4_PGE;
+	GPR(RDX) = value;
+	STEP("\x0f\x22\xe0\x0f\x22\xe2");
+	ASSERT_EQ(0, hull_get_supported_cpuid(guest->dev, entries, &count));
+	for (i = 0; i < count; i++) {
+		if (entries[i].leaf == 1)
+			entries[i].edx &= ~(1U << 2 | 1U << 13);	/* DE, PGE */
+	}
+	ASSERT_EQ(0, hull_set_cpuid(guest->cpu[0].fd, entries, count));
+	GPR(RAX) = value | CR4_DE;
+	EXPECT_EQ(GP, TRY("\x0f\x22\xe0"));
+	GPR(RAX) = value | CR4_PGE;
+	EXPECT_EQ(GP, TRY("\x0f\x22\xe0"));
+	EXPECT_EQ(value, NOW.cr4);
+	GPR(RAX) = value ^ CR4_TSD;
+	STEP("\x0f\x22\xe0");
+	EXPECT_EQ(value ^ CR4_TSD, NOW.cr4);
+}
+
 /* ---- INVLPG --------------------------------------------------------------------------------- */
 
 TEST_F(control, invlpg_takes_any_operand)

@@ -110,6 +110,17 @@ static const char *check_memory(const struct vmcs_image *vmcs, const struct vmx_
 	return NULL;
 }
 
+/* Bits that VMX fixes are not the guest's either: it would get #GP for what it may write. */
+static const char *check_owned(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	bool shadow = vmcs->exceptions & BIT(14);
+	u64 cr0 = shadow ? 0 : vmx_guest_cr0(caps), cr4 = shadow ? 0 : vmx_guest_cr4(caps);
+
+	if ((~vmcs->cr0_mask & ~cr0) || (~vmcs->cr4_mask & ~cr4))
+		return "the guest owns bits of CR0 or CR4 that are ours";
+	return NULL;
+}
+
 const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
 	const u32 exceptions = BIT(1) | BIT(17) | BIT(18);
@@ -121,8 +132,9 @@ const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_ca
 		return "the MSR bitmap is not where one can be";
 	if (vmcs->link != ~0ULL)
 		return "there is a VMCS link pointer";
-	if (~vmcs->cr0_mask || ~vmcs->cr4_mask)
-		return "the guest owns bits of CR0 or CR4";
+	broken = check_owned(vmcs, caps);
+	if (broken)
+		return broken;
 	if ((vmcs->exceptions & exceptions) != exceptions)
 		return "an exception that must exit does not";
 	if (vmcs->cr3_targets)

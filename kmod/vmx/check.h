@@ -49,6 +49,33 @@ struct vmx_caps {
 #define VMX_SHADOW_EXITING	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
 				 CPU_BASED_INVLPG_EXITING)
 
+/*
+ * What a guest with nested paging may own, that is, change without an exit. Of these bits the CPU
+ * has the guest's own value, and it alone acts on them: FPU, alignment checks, write protection by
+ * the guest's tables (WP), global pages and the flush that comes with PGE, DR4 and DR5 (DE), RDTSC
+ * (TSD). RDPMC exits whatever PCE is. The module looks at none of them while the guest runs; when
+ * the window closes vcpu->control has them.
+ *
+ * Not owned is what selects a mode, as the module follows it (PE, PG, PSE, PAE, LA57, SMEP, SMAP,
+ * PCIDE); what CPUID shows (OSXSAVE); what the CPU is not given as the guest wrote it (CD, NW, NE,
+ * MCE, VMXE); what is set once and gains nothing (VME, PVI, FSGSBASE, UMIP). Under shadow paging
+ * nothing is, where WP and PGE are the module's work.
+ */
+#define VMX_GUEST_CR0	((u64)(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM))
+#define VMX_GUEST_CR4	((u64)(X86_CR4_TSD | X86_CR4_DE | X86_CR4_PGE | X86_CR4_PCE | \
+			       X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT))
+
+/* The same on this CPU, less what VMX fixes. */
+static inline u64 vmx_guest_cr0(const struct vmx_caps *caps)
+{
+	return VMX_GUEST_CR0 & caps->cr0_fixed[1] & ~caps->cr0_fixed[0];
+}
+
+static inline u64 vmx_guest_cr4(const struct vmx_caps *caps)
+{
+	return VMX_GUEST_CR4 & caps->cr4_fixed[1] & ~caps->cr4_fixed[0];
+}
+
 /* Exceptions that push an error code, in protected mode. */
 #define VMX_ERROR_CODES	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
 

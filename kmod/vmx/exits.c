@@ -149,6 +149,8 @@ static __always_inline int fast_cr(struct hull_vcpu *vcpu, bool shadow)
 	u64 value, mask;
 
 	vcpu->exit.reg = cr;
+	if (!shadow && cr != 8)
+		vmx_read_control(vcpu);
 	if (CR_ACCESS(how) == CR_CLTS) {
 		if (!write_cr(vcpu, shadow, 0, vcpu->control.cr0 & ~(u64)X86_CR0_TS))
 			return HULL_LEAVE;

@@ -10,6 +10,7 @@
 #include <asm/fsgsbase.h>
 #include <asm/msr.h>
 
+#include "../cpuid.h"
 #include "../event.h"
 #include "../fast.h"
 #include "../host.h"
@@ -283,6 +284,11 @@ static bool check_entry(struct hull_vcpu *vcpu)
 	broken = vmx_check_control(&image, &vmx_caps) ?: vmx_check_host(&image, &vmx_caps);
 	if (hull_is_shadow(vcpu) && image.cr3 != vcpu->mmu.root)
 		broken = "CR3 is not the root of the shadow tables";
+	if (~image.cr4_mask & ~hull_cpuid_cr4_mask(vcpu))
+		broken = "the guest owns bits of CR4 that CPUID does not offer";
+	if (((image.cr0_shadow ^ vcpu->control.cr0) & image.cr0_mask) ||
+	    ((image.cr4_shadow ^ vcpu->control.cr4) & image.cr4_mask))
+		broken = "the guest reads another CR0 or CR4 than it wrote";
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, broken, true);
 	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);

@@ -3,14 +3,16 @@
  * Guest state between the neutral form and the VMCS.
  *
  * RSP, RIP, RFLAGS, CR3 and the interrupt shadow move at each window; control registers, segments
- * and MSRs when they were written from outside. Segments are read back when somebody asks. The
- * vCPU's mutex is held.
+ * and MSRs when they were written from outside. What a guest owns of CR0 and CR4 is read back with
+ * CR3; segments when somebody asks. The vCPU's mutex is held.
  */
 #include <asm/debugreg.h>
 #include <asm/msr.h>
 
+#include "../cpuid.h"
 #include "../event.h"
 #include "../mem/gpa.h"
+#include "../mutate.h"
 #include "../state.h"
 #include "../vm.h"
 #include "segments.h"
@@ -155,6 +157,29 @@ void vmx_write_cr4(struct hull_vcpu *vcpu)
 	vmcs_write(CR4_READ_SHADOW, vcpu->control.cr4);
 }
 
+void vmx_read_control(struct hull_vcpu *vcpu)
+{
+	struct hull_control *control = &vcpu->control;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	control->cr0 ^= (control->cr0 ^ vmcs_read(GUEST_CR0)) & vmx->owned_cr0;
+	control->cr4 ^= (control->cr4 ^ vmcs_read(GUEST_CR4)) & vmx->owned_cr4;
+	control->cr3 = vmcs_read(GUEST_CR3);
+}
+
+/* What CPUID does not offer must exit, to be refused. */
+static void write_owned(struct hull_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (!hull_is_shadow(vcpu) || hull_mutate_wrong_mask) {
+		vmx->owned_cr0 = vmx_guest_cr0(&vmx_caps);
+		vmx->owned_cr4 = vmx_guest_cr4(&vmx_caps) & hull_cpuid_cr4_mask(vcpu);
+	}
+	vmcs_write(CR0_GUEST_HOST_MASK, ~vmx->owned_cr0);
+	vmcs_write(CR4_GUEST_HOST_MASK, ~vmx->owned_cr4);
+}
+
 /* Entries of PAE's root are registers of the CPU, loaded with CR3; with EPT, by us. */
 void vmx_prepare_state(struct hull_vcpu *vcpu)
 {
@@ -185,6 +210,7 @@ static void write_control(struct hull_vcpu *vcpu)
 
 	vmx_write_cr0(vcpu);
 	vmx_write_cr4(vcpu);
+	write_owned(vcpu);
 	if (vmx->ept != vmx_is_nested(vcpu)) {
 		/* A flush is of the kind that is in use: the other's is to be made up for. */
 		vmx->ept = !vmx->ept;
@@ -260,9 +286,8 @@ void vmx_store_state(struct hull_vcpu *vcpu)
 	vcpu->gprs.gpr[HULL_GPR_RSP] = vmcs_read(GUEST_RSP);
 	vcpu->gprs.rip = vmcs_read(GUEST_RIP);
 	vcpu->gprs.rflags = vmcs_read(GUEST_RFLAGS);
-	/* CR0 and CR4 are written with an exit only, as DR7 is. */
 	if (!hull_is_shadow(vcpu))
-		vcpu->control.cr3 = vmcs_read(GUEST_CR3);
+		vmx_read_control(vcpu);
 	vmx->interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	vcpu->event.shadow = vmx->interruptibility & VMX_INTERRUPT_SHADOW;
 	vcpu->event.nmi_masked = vmx->interruptibility & GUEST_INTR_STATE_NMI;

@@ -102,9 +102,6 @@ static void init_controls(struct hull_vcpu *vcpu)
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer);
 	if (vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
-	/* All of CR0 and CR4 is ours: the guest reads what it wrote. */
-	vmcs_write(CR0_GUEST_HOST_MASK, ~0ULL);
-	vmcs_write(CR4_GUEST_HOST_MASK, ~0ULL);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);

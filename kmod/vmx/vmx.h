@@ -39,6 +39,7 @@
  * @kernel_gs: KERNEL_GS_BASE, not valid while @syscall_loaded
  * @pat: kept, without effect: EPT entries say write-back
  * @tsc_offset: wanted
+ * @owned_cr0: bits that the guest changes without an exit, by the VMCS; as @owned_cr4
  * @pdpte: for PAE paging: the entries of CR3's table, with VMX_DIRTY_CONTROL
  * @controls: primary execution controls in the VMCS
  * @interruptibility: in the VMCS when the window was closed
@@ -66,6 +67,8 @@ struct vmx_vcpu {
 	u64 kernel_gs;
 	u64 pat;
 	u64 tsc_offset;
+	u64 owned_cr0;
+	u64 owned_cr4;
 	u64 pdpte[4];
 	u32 controls;
 	u32 interruptibility;
@@ -177,6 +180,8 @@ int vmx_cpl(struct hull_vcpu *vcpu);
 void vmx_vcpu_reset(struct hull_vcpu *vcpu, bool init);
 void vmx_write_cr0(struct hull_vcpu *vcpu);	/* from vcpu->control, in the window */
 void vmx_write_cr4(struct hull_vcpu *vcpu);
+/* Nested paging: to vcpu->control, what the guest has changed without an exit; in the window. */
+void vmx_read_control(struct hull_vcpu *vcpu);
 void vmx_prepare_state(struct hull_vcpu *vcpu);	/* before the window; may sleep */
 void vmx_load_state(struct hull_vcpu *vcpu);	/* neutral state to VMCS */
 void vmx_store_state(struct hull_vcpu *vcpu);	/* and back */

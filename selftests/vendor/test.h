@@ -118,6 +118,7 @@ bool svm_segments_round_trip(void);
 /* vmx_rules.c */
 bool vmx_valid_states(void);
 bool vmx_each_rule(void);
+bool vmx_each_owned_bit(void);
 bool vmx_each_text(void);
 bool vmx_borderline_states(void);
 bool vmx_all_rights(void);

@@ -46,7 +46,8 @@ static void set_controls(struct vmcs_image *vmcs, const struct vmx_caps *caps, e
 	vmcs->eptp = 0x7000 | caps->eptp;
 	vmcs->link = ~0ULL;
 	vmcs->vpid = 1;
-	vmcs->cr0_mask = vmcs->cr4_mask = ~0ULL;
+	vmcs->cr0_mask = paging == NESTED ? ~vmx_guest_cr0(caps) : ~0ULL;
+	vmcs->cr4_mask = paging == NESTED ? ~vmx_guest_cr4(caps) : ~0ULL;
 	if (is_long_mode(mode))
 		vmcs->entry |= VM_ENTRY_IA32E_MODE;
 	if (paging == NESTED)

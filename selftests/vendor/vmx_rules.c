@@ -68,6 +68,7 @@ struct rule {
 #define HIGH_BASE	"the base of a segment has high bits"
 #define NO_DATA	"a data segment is not readable and accessed"
 #define CS_DATA	"CS is a data segment and its DPL is not 0, or nothing else is"
+#define OWNS	"the guest owns bits of CR0 or CR4 that are ours"
 #define NOT_CANONICAL	(1ULL << 47)
 
 #define EVENT(type, vector)	(BIT(31) | (type) << 8 | (vector))
@@ -98,8 +99,10 @@ static const struct rule rules[] = {
 	RULE("the MSR bitmap is not where one can be", ALL, SET(msr_bitmap, 0)),
 	RULE("the MSR bitmap is not where one can be", ALL, SET(msr_bitmap, 0x5800)),
 	RULE("there is a VMCS link pointer", ALL, SET(link, 0x5000)),
-	RULE("the guest owns bits of CR0 or CR4", ALL, FLIP(cr0_mask, X86_CR0_TS)),
-	RULE("the guest owns bits of CR0 or CR4", ALL, FLIP(cr4_mask, X86_CR4_MCE)),
+	RULE(OWNS, ALL, OFF(cr0_mask, X86_CR0_PE)),
+	RULE(OWNS, ALL, OFF(cr4_mask, X86_CR4_MCE)),
+	RULE_SHADOW(OWNS, ALL, OFF(cr0_mask, X86_CR0_TS)),
+	RULE_SHADOW(OWNS, ALL, OFF(cr4_mask, X86_CR4_PGE)),
 	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(1))),
 	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(17))),
 	RULE("an exception that must exit does not", ALL, OFF(exceptions, BIT(18))),
@@ -442,6 +445,54 @@ bool vmx_borderline_states(void)
 }
 
 /* texts.h has what is between quotation marks in check.c: a rule without a test fails here. */
+/* MP, EM, TS, WP, AM; TSD, DE, PGE, PCE, OSFXSR, OSXMMEXCPT: what a guest with EPT may own. */
+static bool may_own(int cr, int bit)
+{
+	static const u64 bits[2] = {
+		1 << 1 | 1 << 2 | 1 << 3 | 1 << 16 | 1 << 18,
+		1 << 2 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10,
+	};
+
+	return bits[!!cr] >> bit & 1;
+}
+
+/* One bit alone; @fixed: VMX lets it have one value only. */
+static bool try_owned(struct vmx_caps caps, int cr, int bit, enum paging paging, int fixed)
+{
+	bool expected = may_own(cr, bit) && paging == NESTED && fixed < 0;
+	u64 *range = cr ? caps.cr4_fixed : caps.cr0_fixed;
+	struct vmcs_image vmcs;
+
+	make_vmcs(&vmcs, &caps, REAL, paging);
+	vmcs.cr0_mask = vmcs.cr4_mask = ~0ULL;
+	*(cr ? &vmcs.cr4_mask : &vmcs.cr0_mask) &= ~(1ULL << bit);
+	if (fixed == 0)
+		range[1] &= ~(1ULL << bit);
+	else if (fixed == 1)
+		range[0] |= 1ULL << bit;
+	if (same_text(vmx_check_control(&vmcs, &caps), expected ? NULL : OWNS))
+		return true;
+	return complain("bit %d of CR%d, paging %d, fixed %d", bit, cr, paging, fixed);
+}
+
+bool vmx_each_owned_bit(void)
+{
+	struct vmx_caps caps;
+	bool ok = true;
+	int bit, paging, fixed;
+
+	make_vmx_caps(&caps, true);
+	for (bit = 0; bit < 64; bit++) {
+		for (paging = 0; paging < PAGINGS; paging++) {
+			for (fixed = -1; fixed < 2; fixed++) {
+				ok &= try_owned(caps, 0, bit, paging, fixed);
+				ok &= try_owned(caps, 4, bit, paging, fixed);
+			}
+		}
+	}
+	return ok;
+}
+
 bool vmx_each_text(void)
 {
 	const char *produced[ARRAY_SIZE(rules)];
