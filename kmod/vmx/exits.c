@@ -33,22 +33,32 @@ static __always_inline u64 next_rip(const struct hull_vcpu *vcpu)
 	return unlikely(rip >> 32) && !is_64bit(vcpu) ? (u32)rip : rip;
 }
 
-static void advance(struct hull_vcpu *vcpu, u64 rip)
+/* The end of an instruction ends an interrupt shadow, and is where a single step is taken. */
+static noinline void end_instruction(struct hull_vcpu *vcpu, u32 blocking, u64 rflags)
+{
+	if (blocking & VMX_INTERRUPT_SHADOW) {
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~VMX_INTERRUPT_SHADOW);
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	}
+	if (rflags & X86_EFLAGS_TF)
+		hull_inject_single_step(vcpu);
+	if (rflags & X86_EFLAGS_RF)
+		vmcs_write(GUEST_RFLAGS, rflags & ~X86_EFLAGS_RF);
+}
+
+/*
+ * Both words must be looked at: nothing else tells of STI or MOV SS just before, nor of a POPF that
+ * set TF. RF is set when an access to memory exits, and clear when an instruction does.
+ */
+static __always_inline void advance(struct hull_vcpu *vcpu, u64 rip)
 {
 	u32 blocking = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	u64 rflags = vmcs_read(GUEST_RFLAGS);
 
 	vmcs_write(GUEST_RIP, rip);
-	vcpu->event.nmi_masked = blocking & GUEST_INTR_STATE_NMI;
-	if (unlikely(blocking & VMX_INTERRUPT_SHADOW)) {
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~VMX_INTERRUPT_SHADOW);
-		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
-	}
-	if (unlikely(rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
-		if (rflags & X86_EFLAGS_TF)
-			hull_inject_single_step(vcpu);
-		vmcs_write(GUEST_RFLAGS, rflags & ~X86_EFLAGS_RF);
-	}
+	if (unlikely((blocking & VMX_INTERRUPT_SHADOW) |
+		     (rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
+		end_instruction(vcpu, blocking, rflags);
 }
 
 static int done(struct hull_vcpu *vcpu)
@@ -110,6 +120,7 @@ static int fast_hlt(struct hull_vcpu *vcpu)
 	if (!vcpu->lapic)
 		return HULL_LEAVE;
 	done(vcpu);
+	vcpu->event.nmi_masked = vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI;
 	return hull_fast_hlt(vcpu, vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_IF);
 }
 
