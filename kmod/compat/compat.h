@@ -142,6 +142,7 @@ static inline void hull_shrinker_unregister(struct hull_shrinker *from)
 #define rdmsrq_safe	rdmsrl_safe
 #define wrmsrq		wrmsrl
 #define native_wrmsrq	native_wrmsrl
+#define native_rdmsrq	__rdmsr
 #endif
 
 /* 6.3: native_load_gs_index() has a header of its own. */

@@ -336,8 +336,11 @@ static void describe(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx, u32 reason)
 	exit->code = reason;
 	exit->delivery = vmx->vectoring & VECTORING_INFO_VALID_MASK;
 	exit->info[0] = vmcs_read(EXIT_QUALIFICATION);
-	exit->info[1] = reason == EXIT_REASON_EPT_VIOLATION ? exit->gpa :
-							       vmcs_read(VM_EXIT_INTR_INFO);
+	exit->info[1] = 0;
+	if (reason == EXIT_REASON_EPT_VIOLATION)
+		exit->info[1] = exit->gpa;
+	else if (reason == EXIT_REASON_EXCEPTION_NMI)
+		exit->info[1] = vmcs_read(VM_EXIT_INTR_INFO);
 	exit->saved_rip = 0;
 	switch (exit->kind) {
 	case HULL_X_MEMORY:

@@ -3,6 +3,9 @@
  * One window on VMX, from C's side: host state that an exit loads or spoils, and what must be right
  * before each entry: events to inject, stale translations, and with the oracle on, proof of it.
  *
+ * MSRs are accessed by the bare instructions, a dozen a window: in kernels that can run on Xen the
+ * usual names are calls.
+ *
  * The vCPU thread; from hull_host_enter() on interrupts are off.
  */
 #include <linux/sched.h>
@@ -33,12 +36,9 @@ struct host {
 
 static u64 read_fs_base(void)
 {
-	u64 base;
-
 	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
 		return rdfsbase();
-	rdmsrq(MSR_FS_BASE, base);
-	return base;
+	return native_rdmsrq(MSR_FS_BASE);
 }
 
 static void write_fs_base(u64 base)
@@ -46,7 +46,7 @@ static void write_fs_base(u64 base)
 	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
 		wrfsbase(base);
 	else
-		wrmsrq(MSR_FS_BASE, base);
+		native_wrmsrq(MSR_FS_BASE, base);
 }
 
 /* What an exit loads, as far as it is the same in each window on this CPU. */
@@ -80,8 +80,8 @@ static void save_host(struct vmx_vcpu *vmx, struct host *host)
 	savesegment(gs, host->gs);
 	store_ldt(host->ldt);
 	host->fs_base = read_fs_base();
-	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs);
-	rdmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+	host->kernel_gs = native_rdmsrq(MSR_KERNEL_GS_BASE);
+	host->debugctl = native_rdmsrq(MSR_IA32_DEBUGCTLMSR);
 	if (unlikely(vmx->host_cpu != smp_processor_id())) {
 		vmx->host_cpu = smp_processor_id();
 		write_host_constants(this_cpu_ptr(&vmx_cpus));
@@ -110,9 +110,9 @@ static void restore_host(const struct host *host)
 		native_load_gs_index(host->gs);
 		write_fs_base(host->fs_base);
 	}
-	wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs);
+	native_wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs);
 	if (host->debugctl)
-		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+		native_wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 }
 
 /* Syscall MSRs are the same most of the time, in guests of a kind that is like the host. */
@@ -123,9 +123,9 @@ static void load_syscall_msrs(struct vmx_vcpu *vmx)
 
 	for (i = 0; i < VMX_SYSCALL_MSRS; i++) {
 		if (vmx->syscall[i] != cpu->syscall[i])
-			wrmsrq(vmx_syscall_msrs[i], vmx->syscall[i]);
+			native_wrmsrq(vmx_syscall_msrs[i], vmx->syscall[i]);
 	}
-	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs);
+	native_wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs);
 	vmx->syscall_loaded = true;
 }
 
@@ -135,10 +135,10 @@ static void restore_syscall_msrs(struct vmx_vcpu *vmx)
 	int i;
 
 	vmx->syscall_loaded = false;
-	rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs);
+	vmx->kernel_gs = native_rdmsrq(MSR_KERNEL_GS_BASE);
 	for (i = 0; i < VMX_SYSCALL_MSRS; i++) {
 		if (vmx->syscall[i] != cpu->syscall[i])
-			wrmsrq(vmx_syscall_msrs[i], cpu->syscall[i]);
+			native_wrmsrq(vmx_syscall_msrs[i], cpu->syscall[i]);
 	}
 }
 
@@ -289,6 +289,8 @@ static bool check_entry(struct hull_vcpu *vcpu)
 	if (((image.cr0_shadow ^ vcpu->control.cr0) & image.cr0_mask) ||
 	    ((image.cr4_shadow ^ vcpu->control.cr4) & image.cr4_mask))
 		broken = "the guest reads another CR0 or CR4 than it wrote";
+	if (image.tsc_offset != vmx->tsc_offset)
+		broken = "the guest's time is another than it should be";
 	if (unlikely(broken))
 		return hull_refuse_entry(vcpu, broken, true);
 	broken = vmx_check_state(&image, &vmx_caps, hull_gpa_bits);

@@ -257,6 +257,17 @@ static void load_blocking(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
 		   vcpu->event.shadow && (rflags & X86_EFLAGS_TF) ? VMX_PENDING_BS : 0);
 }
 
+static void load_dirty(struct hull_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	if (vmx->dirty & VMX_DIRTY_TSC)
+		vmcs_write(TSC_OFFSET, vmx->tsc_offset);
+	if (vmx->dirty & VMX_DIRTY_CONTROL)
+		write_control(vcpu);
+	if (vmx->dirty & VMX_DIRTY_SEGMENTS)
+		write_segments(vcpu, vmx);
+	vmx->dirty = 0;
+}
+
 void vmx_load_state(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -269,12 +280,8 @@ void vmx_load_state(struct hull_vcpu *vcpu)
 		vmx->dr7 = vcpu->debug.dr7;
 		vmcs_write(GUEST_DR7, vmx->dr7);
 	}
-	vmcs_write(TSC_OFFSET, vmx->tsc_offset);
-	if (unlikely(vmx->dirty & VMX_DIRTY_CONTROL))
-		write_control(vcpu);
-	if (unlikely(vmx->dirty & VMX_DIRTY_SEGMENTS))
-		write_segments(vcpu, vmx);
-	vmx->dirty = 0;
+	if (unlikely(vmx->dirty))
+		load_dirty(vcpu, vmx);
 	if (hull_is_shadow(vcpu))
 		vmcs_write(GUEST_CR3, vcpu->mmu.root);
 }
@@ -357,7 +364,7 @@ int vmx_set_msr(struct hull_vcpu *vcpu, u32 index, u64 value)
 	}
 	*slot = value;
 	if (vmx->syscall_loaded && vmx_syscall_index(index) >= 0)
-		wrmsrq(index, value);
+		native_wrmsrq(index, value);
 	return 0;
 }
 
@@ -368,6 +375,8 @@ void vmx_set_tsc_offset(struct hull_vcpu *vcpu, u64 offset)
 	vmx->tsc_offset = offset;
 	if (vmx->open)
 		vmcs_write(TSC_OFFSET, offset);
+	else
+		vmx->dirty |= VMX_DIRTY_TSC;
 }
 
 /* ---- reset ---------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 /* vmx_vcpu.dirty: to be loaded into the VMCS with the next window */
 #define VMX_DIRTY_CONTROL	BIT(0)
 #define VMX_DIRTY_SEGMENTS	BIT(1)	/* and SYSENTER's MSRs */
+#define VMX_DIRTY_TSC		BIT(2)
 
 /**
  * struct vmx_vcpu - the VMX part of a vCPU; owner: the vCPU thread
