@@ -5,11 +5,12 @@
 # launcher runs in the lab. One boot a run, described by variables:
 #
 #   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12, 6.1-686, 6.1-686-pae
-#       LAB_KERNEL  6.1 (default), 6.12, debug, trimmed
+#   LAB_KERNEL    6.1 (default), 6.12, debug, trimmed
 #   LAB_BACKEND   svm (default), vmx                     LAB_EMULATOR  qemu, bochs: as scripts/lab
 #   LAB_PARAMS    of hull.ko (default "check=1")
 #   GUEST_APPEND  words for its command line, as no5lvl: 4 levels of tables in place of 5
 #   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
+#   GUEST_BOOT    64 (default), 32: the mode in which the kernel is entered
 #   GUEST_FORKS   200 (default) forks and execs in it     LAB_PAGING  nested (default), shadow
 #
 # Run: bats selftests/linux.bats
@@ -32,7 +33,7 @@ setup_file() {
 	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --backend "$backend" --emulator "$emulator" --kernel "$l1" \
 		--paging "$paging" --mem "$l1_mem" --params "${LAB_PARAMS:-check=1}" --timeout $limit -- \
 		"$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" --mem "$mem" \
-		--append "console=ttyS0 panic=-1 quiet ${GUEST_APPEND-}" --stats --timeout $((limit - 60)) \
+		--boot "${GUEST_BOOT:-64}" --append "console=ttyS0 panic=-1 quiet ${GUEST_APPEND-}" --stats --timeout $((limit - 60)) \
 		>"$BATS_FILE_TMPDIR/stdout" 2>"$BATS_FILE_TMPDIR/stderr" ||
 		echo $? >"$BATS_FILE_TMPDIR/status"
 }
