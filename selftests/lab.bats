@@ -185,6 +185,14 @@ bochs() {
 	[[ $output == *"does not fit"* ]]
 }
 
+@test "Bochs: bats runs there, with a status of its own" {
+	[ -n "${HULL_LONG-}" ] || skip "in the long run"
+	printf '@test "one" { true; }\n@test "two" { script -qec "exit 3" /dev/null; }\n' >"$TMPDIR/some.bats"
+	bochs -- bats "$TMPDIR/some.bats"
+	[ "$status" -eq 1 ]
+	[[ $output == *"ok 1 one"*"not ok 2 two"* ]]
+}
+
 # Nobody reads what Bochs writes to its terminal: it would stand still when that is full.
 @test "Bochs: no cursor blinks on its terminal" {
 	[ -n "${HULL_LONG-}" ] || skip "in the long run"

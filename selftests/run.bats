@@ -19,8 +19,12 @@ setup_file() {
 		echo "hull.ko is not loaded: scripts/lab bats selftests/run.bats"
 		return 1
 	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
+	# Under Bochs L1 has no compiler: they were built beforehand.
+	! command -v make >/dev/null || {
+		make -s -C "$TOP/user"
+		make -s -C "$TOP/selftests/launcher"
+	}
+	[ -x "$HULL" ] && [ -r "$GUEST" ]
 }
 
 # guest COMMAND [OPTION...]: a run of the test guest that ends by itself, or in time.
@@ -34,7 +38,7 @@ guest() {
 
 # on_terminal COMMAND KEYS: COMMAND with a terminal of its own, KEYS typed after it has started.
 on_terminal() {
-	run sh -c '(sleep 3; printf "$2"; sleep 3) | timeout 60 script -qec "$1" /dev/null' sh "$@"
+	run sh -c '(sleep 3; printf "$2"; sleep 3) | timeout $((LIMIT + 30)) script -qec "$1" /dev/null' sh "$@"
 	printf '%s\n' "$output"
 }
 
@@ -76,6 +80,8 @@ on_terminal() {
 	guest hang --timeout 0.5
 	[ "$status" -eq 124 ]
 	[[ $output == *"time limit of 0.5 seconds"*"vCPU 0: RIP 0000000000100"*"halted"* ]]
+	# Nothing interrupts a guest there that is entered with IF clear, and spins.
+	[ "${HULL_EMULATOR-}" != bochs/svm ] || return 0
 	guest spin --timeout 0.5
 	[ "$status" -eq 124 ]
 	[[ $output == *"running"* ]]
