@@ -28,7 +28,7 @@
 #define hull_mutate_no_unmap	0
 #endif
 
-/* The VMCB lets guests execute VMRUN. */
+/* The VMCB lets guests execute VMRUN, the VMCS MONITOR. */
 #ifdef HULL_MUTATE_BAD_VMCB
 #define hull_mutate_bad_vmcb	1
 #else
