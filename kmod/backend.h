@@ -93,8 +93,8 @@ struct hull_backend {
 	bool pae_registers;			/* loading CR3 checks what PAE's root holds */
 
 	/*
-	 * Can this machine? Sets hull_has_nested, hull_nested_format. 0, or -errno after one clear
-	 * line in the log.
+	 * Can this machine? Sets hull_has_nested, hull_nested_format, hull_warning. 0, or -errno
+	 * after one clear line in the log.
 	 */
 	int (*probe)(void);
 	int (*setup)(void);			/* after probe: allocate per-CPU areas */
@@ -127,6 +127,7 @@ struct hull_backend {
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */
 extern bool hull_has_nested;		/* the CPUs translate in two dimensions; __ro_after_init */
 extern bool hull_has_shadow;		/* shadow paging can be had; __ro_after_init */
+extern const char *hull_warning;	/* of the CPU, to be said after a load; __initdata */
 extern const struct hull_backend hull_svm_backend, hull_vmx_backend;
 
 #endif

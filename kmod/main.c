@@ -15,6 +15,7 @@
 const struct hull_backend *hull_backend __ro_after_init;
 bool hull_has_nested __ro_after_init;
 bool hull_has_shadow __ro_after_init;
+const char *hull_warning __initdata;
 u32 hull_default_paging __ro_after_init;
 
 static char *paging = "auto";
@@ -103,6 +104,9 @@ static int __init hull_init(void)
 	pr_info("loaded: %s, %s paging%s\n", hull_backend->name,
 		hull_default_paging == HULL_PAGING_SHADOW ? "shadow" : "nested",
 		hull_check ? ", check mode" : "");
+	/* Not before: a load that is refused says why, and nothing else. */
+	if (hull_warning)
+		pr_warn("%s\n", hull_warning);
 	return 0;
 
 err_virt:

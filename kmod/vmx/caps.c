@@ -100,7 +100,7 @@ static void __init choose_l1d_flush(void)
 		return;
 	vmx_caps.l1d_flush = boot_cpu_has(X86_FEATURE_FLUSH_L1D);
 	if (!vmx_caps.l1d_flush)
-		pr_warn("this CPU has the L1TF defect and no microcode against it: do not run guests you do not trust\n");
+		hull_warning = "this CPU has the L1TF defect and no microcode against it: do not run guests you do not trust";
 }
 
 /*
