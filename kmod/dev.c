@@ -81,7 +81,8 @@ static long dev_get_info(void *object, void *arg)
 
 	info->capabilities = HULL_CAP_IRQCHIP | HULL_CAP_PIT | HULL_CAP_PM_TIMER |
 			     HULL_CAP_PV_CLOCK | HULL_CAP_POSTED | HULL_CAP_DOORBELL |
-			     HULL_CAP_CONSUMER | HULL_CAP_READONLY_MEMORY | HULL_CAP_DIRTY_LOG;
+			     HULL_CAP_CONSUMER | HULL_CAP_READONLY_MEMORY | HULL_CAP_DIRTY_LOG |
+			     HULL_CAP_ROUTES | HULL_CAP_IRQFD;
 	if (hull_has_nested)
 		info->capabilities |= HULL_CAP_NESTED_PAGING;
 	if (hull_has_shadow)
@@ -98,6 +99,8 @@ static long dev_get_info(void *object, void *arg)
 	info->gpa_bits = hull_gpa_bits;
 	info->xcr0 = hull_guest_xcr0;
 	info->xsave_size = hull_xsave_size;
+	info->max_routes = HULL_MAX_ROUTES;
+	info->max_irqfds = HULL_MAX_IRQFDS;
 	return 0;
 }
 

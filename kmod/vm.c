@@ -262,9 +262,26 @@ static long vm_send_msi(void *object, void *arg)
 	return vm->irqchip ? hull_msi_send(vm, args->address, args->data) : -ENXIO;
 }
 
+static long vm_set_routes(void *object, void *arg)
+{
+	return hull_vm_set_routes(object, arg);
+}
+
+static long vm_add_irqfd(void *object, void *arg)
+{
+	return hull_vm_add_irqfd(object, arg);
+}
+
+static long vm_remove_irqfd(void *object, void *arg)
+{
+	return hull_vm_remove_irqfd(object, arg);
+}
+
 static long vm_move_state(struct hull_vm *vm, const struct hull_state_io *args, bool set)
 {
 	void __user *user = u64_to_user_ptr(args->state);
+	size_t size = args->groups & HULL_VM_GROUP_LINES ? sizeof(struct hull_vm_state) :
+							   offsetof(struct hull_vm_state, lines);
 	struct hull_vm_state *state;
 	long ret;
 
@@ -275,13 +292,13 @@ static long vm_move_state(struct hull_vm *vm, const struct hull_state_io *args, 
 	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
 	if (!state)
 		return -ENOMEM;
-	if (copy_from_user(state, user, sizeof(*state))) {
+	if (copy_from_user(state, user, size)) {
 		ret = -EFAULT;
 	} else if (set) {
 		ret = hull_irqchip_set_state(vm, args->groups, state);
 	} else {
 		hull_irqchip_get_state(vm, args->groups, state);
-		ret = copy_to_user(user, state, sizeof(*state)) ? -EFAULT : 0;
+		ret = copy_to_user(user, state, size) ? -EFAULT : 0;
 	}
 	kfree(state);
 	return ret;
@@ -342,6 +359,12 @@ static const struct hull_ioctl vm_ioctls[] = {
 	{ .cmd = HULL_ATTACH_CONSUMER, .fn = vm_attach_consumer, .flags = HULL_IOC_SAME_MM,
 	  HULL_RESERVED(struct hull_attach) },
 	{ .cmd = HULL_MEMORY_WRITTEN, .fn = vm_memory_written, .flags = HULL_IOC_SAME_MM },
+	{ .cmd = HULL_SET_ROUTES, .fn = vm_set_routes, .flags = HULL_IOC_SAME_MM,
+	  HULL_RESERVED(struct hull_routes) },
+	{ .cmd = HULL_ADD_IRQFD, .fn = vm_add_irqfd, .flags = HULL_IOC_SAME_MM | HULL_IOC_LOCK,
+	  HULL_RESERVED(struct hull_irqfd) },
+	{ .cmd = HULL_REMOVE_IRQFD, .fn = vm_remove_irqfd,
+	  .flags = HULL_IOC_SAME_MM | HULL_IOC_LOCK, HULL_RESERVED(struct hull_irqfd) },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -32,6 +32,8 @@
 #define HULL_CAP_READONLY_MEMORY	(1ULL << 9)
 #define HULL_CAP_DIRTY_LOG		(1ULL << 10)
 #define HULL_CAP_CHECK_MODE		(1ULL << 11)	/* the oracle is on */
+#define HULL_CAP_ROUTES			(1ULL << 12)	/* HULL_SET_ROUTES, HULL_VM_GROUP_LINES */
+#define HULL_CAP_IRQFD			(1ULL << 13)
 
 #define HULL_BACKEND_SVM	1
 #define HULL_BACKEND_VMX	2
@@ -53,6 +55,8 @@
  * @gpa_bits: width of a guest-physical address
  * @xcr0: XSAVE components a guest may enable
  * @xsave_size: bytes of struct hull_fpu.data in use
+ * @max_routes: numbers of interrupts (gsi) that routes can have are below this
+ * @max_irqfds: irqfds per VM
  * @reserved: zero
  */
 struct hull_info {
@@ -67,7 +71,9 @@ struct hull_info {
 	__u32 gpa_bits;
 	__u64 xcr0;
 	__u32 xsave_size;
-	__u32 reserved[7];
+	__u32 max_routes;
+	__u32 max_irqfds;
+	__u32 reserved[5];
 };
 
 #define HULL_VM_IRQCHIP		(1U << 0)	/* APICs, IOAPIC, PICs (needed for PIT) */
@@ -260,6 +266,8 @@ struct hull_attach {
  * struct hull_irq - level of an interrupt line (HULL_SET_IRQ)
  * @gsi: line: IOAPIC pin; 0 to 15 also go to the PICs (line 0 of the PIC is pin 2)
  * @level: 0 or 1
+ *
+ * A line is up while the launcher says so here, or an irqfd with resample holds it.
  */
 struct hull_irq {
 	__u32 gsi;
@@ -276,6 +284,83 @@ struct hull_msi {
 	__u64 address;
 	__u32 data;
 	__u32 reserved;
+};
+
+#define HULL_MAX_ROUTES		1024
+
+#define HULL_ROUTE_PIN		1	/* the line of this number, as HULL_SET_IRQ has it */
+#define HULL_ROUTE_MSI		2	/* a message, as HULL_SEND_MSI sends it */
+
+/**
+ * struct hull_route - what becomes of an interrupt of this number
+ * @gsi: number, below HULL_MAX_ROUTES
+ * @kind: HULL_ROUTE_*
+ * @pin: with HULL_ROUTE_PIN: the line, below HULL_IOAPIC_PINS; else zero
+ * @data: with HULL_ROUTE_MSI: as in the device's register; else zero
+ * @address: with HULL_ROUTE_MSI: as in the device's register; else zero
+ * @flags: zero
+ * @reserved: zero
+ */
+struct hull_route {
+	__u32 gsi;
+	__u32 kind;
+	__u32 pin;
+	__u32 data;
+	__u64 address;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct hull_routes - the whole table of routes of a VM (HULL_SET_ROUTES)
+ * @count: entries at @routes, at most HULL_MAX_ROUTES
+ * @reserved: zero
+ * @routes: address of struct hull_route[], in any order, no two of one gsi
+ *
+ * Replaces the table atomically: an interrupt takes the old route or the new one, and after the
+ * ioctl has returned the new one. At first number n is pin n, for all pins. Routes are for irqfds;
+ * HULL_SET_IRQ and HULL_SEND_MSI say themselves where an interrupt goes.
+ *
+ * An irqfd whose gsi has no route leaves its eventfd alone: what is signalled stays in the count of
+ * the eventfd (poll() tells), and is delivered, as one interrupt, when there is a route again. So a
+ * launcher masks a vector. Where an irqfd with resample loses its pin, that line is let go if
+ * nobody else can hold it, and the resample eventfd is signalled.
+ */
+struct hull_routes {
+	__u32 count;
+	__u32 reserved;
+	__u64 routes;
+};
+
+#define HULL_MAX_IRQFDS		1024
+
+/**
+ * struct hull_irqfd - an eventfd that interrupts (HULL_ADD_IRQFD, HULL_REMOVE_IRQFD)
+ * @gsi: number of the interrupt, below HULL_MAX_ROUTES; it need not have a route yet
+ * @eventfd: each signal of it is one interrupt, and is consumed; what was signalled before the
+ *           irqfd is added is one as well
+ * @resample: -1: an edge: a message, or a line that goes up and down at once. Else another eventfd:
+ *            a level: the signal raises the line; when the guest has acknowledged the interrupt
+ *            (EOI), the line is let go and this eventfd signalled: a device that still wants
+ *            service signals again. With a route that is a message it is an edge and this one idle
+ * @flags: zero
+ * @reserved: zero
+ *
+ * Irqfds with resample whose routes lead to one pin share its line: it is up while one of them
+ * holds it, an EOI lets go for all, and all their resample eventfds are signalled. An eventfd is in
+ * one irqfd of a VM at most; a resample eventfd may be in several.
+ *
+ * The irqfd refers to the eventfd and does not keep it open: when the last fd of it is closed the
+ * irqfd is gone, before close() returns. HULL_REMOVE_IRQFD takes the same structure (eventfds by
+ * identity); once it returned the eventfd interrupts no more, keeps its count, and the resample
+ * eventfd is not signalled any more. With the last irqfd that could hold a line that line falls.
+ */
+struct hull_irqfd {
+	__u32 gsi;
+	__s32 eventfd;
+	__s32 resample;
+	__u32 flags;
+	__u64 reserved;
 };
 
 /**
@@ -334,17 +419,33 @@ struct hull_clock {
 	__u64 pm_timer;
 };
 
+/**
+ * struct hull_lines - who holds the lines up, a bit for each pin
+ * @launcher: HULL_SET_IRQ, and the PIT
+ * @irqfds: irqfds with resample
+ *
+ * Set after PICs and IOAPIC, which then hear of what is another level than theirs. Where only the
+ * IOAPIC is set, its lines that are up are the launcher's.
+ */
+struct hull_lines {
+	__u32 launcher;
+	__u32 irqfds;
+};
+
 #define HULL_VM_GROUP_PIC	(1ULL << 0)
 #define HULL_VM_GROUP_IOAPIC	(1ULL << 1)
 #define HULL_VM_GROUP_PIT	(1ULL << 2)
 #define HULL_VM_GROUP_CLOCK	(1ULL << 3)
-#define HULL_VM_GROUPS		0xfULL
+#define HULL_VM_GROUP_LINES	(1ULL << 4)
+#define HULL_VM_GROUPS		0x1fULL
 
+/* @lines is read and written only with its group: who does not know it has a shorter structure. */
 struct hull_vm_state {
 	struct hull_pic pic[2];
 	struct hull_ioapic ioapic;
 	struct hull_pit pit;
 	struct hull_clock clock;
+	struct hull_lines lines;
 };
 
 /**
@@ -384,6 +485,9 @@ struct hull_state_io {
 #define HULL_VM_CHECK		_IO(HULL_IOC, 0x2a)	/* walk all tables now (check mode) */
 #define HULL_ATTACH_CONSUMER	_IOW(HULL_IOC, 0x2b, struct hull_attach)
 #define HULL_MEMORY_WRITTEN	_IOW(HULL_IOC, 0x2c, struct hull_written)
+#define HULL_SET_ROUTES		_IOW(HULL_IOC, 0x2d, struct hull_routes)
+#define HULL_ADD_IRQFD		_IOW(HULL_IOC, 0x2e, struct hull_irqfd)
+#define HULL_REMOVE_IRQFD	_IOW(HULL_IOC, 0x2f, struct hull_irqfd)
 
 /* ---- vCPU fd ------------------------------------------------------------------------------ */
 

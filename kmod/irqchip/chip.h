@@ -3,10 +3,12 @@
  * Inside irqchip/: what is behind vm->irqchip and vcpu->lapic, and the calls between the files.
  *
  * Locks. PICs, IOAPIC and PIT each have a raw spinlock, taken with interrupts off; none is taken
- * while another is held. Local APICs have none: IRR, TMR and the error bits are changed by atomics
- * from any context, every other register is written by the vCPU thread alone (WRITE_ONCE) and read
- * by others (READ_ONCE) to find out whether a message is for this APIC. A message that races with
- * such a write is delivered as if it had come before or after it, as on a real bus.
+ * while another is held. Who holds the lines up has one outside of those of PICs and IOAPIC, the
+ * list of irqfds one outside of that. Local APICs have none: IRR, TMR and the error bits are
+ * changed by atomics from any context, every other register is written by the vCPU thread alone
+ * (WRITE_ONCE) and read by others (READ_ONCE) to find out whether a message is for this APIC. A
+ * message that races with such a write is delivered as if it had come before or after it, as on a
+ * real bus.
  */
 #ifndef HULL_IRQCHIP_CHIP_H
 #define HULL_IRQCHIP_CHIP_H
@@ -131,6 +133,32 @@ struct hull_pit_chip {
 };
 
 /**
+ * struct hull_line_chip - the lines: who holds them up
+ * @lock: guards all; held while PICs and IOAPIC are told, so that both hear of the last change last
+ * @held: as user space sees it; also read without the lock
+ */
+struct hull_line_chip {
+	raw_spinlock_t lock;
+	struct hull_lines held;
+};
+
+/**
+ * struct hull_irqfds - irqfds of a VM, and the routes they take; see eventfd.c
+ * @lock: changes of the lists and @count; taken in wake-ups of eventfds
+ * @all: list of irqfds; entries are added under vm->lock, and read under RCU
+ * @resamplers: those that have a resample eventfd
+ * @count: entries in @all
+ * @routes: RCU; replaced under vm->lock
+ */
+struct hull_irqfds {
+	raw_spinlock_t lock;
+	struct list_head all;
+	struct list_head resamplers;
+	u32 count;
+	struct hull_route_table __rcu *routes;
+};
+
+/**
  * struct hull_vm_clock - the VM's clock
  * @seq: readers retry; writers hold the clock mutex of clock.c, interrupts off
  * @use_tsc: time passes with the host's TSC, else with the host's boot-time clock
@@ -166,6 +194,8 @@ struct hull_irqchip {
 	struct hull_vm *vm;
 	bool has_pit;
 	unsigned int last_lowest;
+	struct hull_irqfds irqfds;
+	struct hull_line_chip lines;
 	struct hull_pics pics;
 	struct hull_ioapic_chip ioapic;
 	struct hull_pit_chip pit;
@@ -281,6 +311,30 @@ bool hull_apic_send_one(struct hull_lapic *from, u8 vector, u32 id);
 unsigned int hull_apic_send(struct hull_irqchip *chip, struct hull_lapic *from,
 			    const struct hull_apic_msg *msg);
 void hull_pic_output_rose(struct hull_irqchip *chip);
+
+void hull_lines_init(struct hull_irqchip *chip);
+/* Irqfds: an edge on @pin; a level, until it is released. */
+void hull_line_pulse(struct hull_irqchip *chip, unsigned int pin);
+void hull_line_hold(struct hull_irqchip *chip, unsigned int pin);
+/* Irqfds let go of @pins (bits). Returns those they held. */
+u32 hull_lines_release(struct hull_irqchip *chip, u32 pins);
+void hull_lines_get_state(struct hull_irqchip *chip, struct hull_lines *held);
+bool hull_lines_state_valid(const struct hull_lines *held);
+/* What is up is the launcher's. */
+void hull_lines_adopt(struct hull_irqchip *chip, u32 lines);
+void hull_lines_set_state(struct hull_irqchip *chip, const struct hull_lines *held);
+
+/* Do irqfds hold some of @pins? Racy: an answer that counts is hull_lines_release()'s. */
+static inline u32 hull_lines_maybe(const struct hull_irqchip *chip, u32 pins)
+{
+	return READ_ONCE(chip->lines.held.irqfds) & pins;
+}
+
+/* ---- eventfd.c ---- */
+int hull_irqfds_create(struct hull_irqchip *chip);		/* sleeps */
+void hull_irqfds_destroy(struct hull_irqchip *chip);		/* sleeps */
+/* Irqfds have let go of @pins: signal their resample eventfds. Any context, no lock held. */
+void hull_irqfds_resample(struct hull_irqchip *chip, u32 pins);
 
 /* ---- pic.c: any context ---- */
 void hull_pic_init(struct hull_irqchip *chip);

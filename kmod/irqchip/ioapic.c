@@ -6,6 +6,7 @@
  * All under ioapic.lock, interrupts off; messages are sent with it held, which takes no other lock
  * of this folder.
  */
+#include <linux/bits.h>
 #include <linux/nospec.h>
 
 #include "chip.h"
@@ -86,22 +87,47 @@ void hull_ioapic_set(struct hull_irqchip *chip, unsigned int pin, bool level)
 	raw_spin_unlock_irqrestore(&chip->ioapic.lock, flags);
 }
 
+/* Pins whose interrupt this EOI ends. */
+static u32 pins_in_service(const struct hull_ioapic *regs, u8 vector)
+{
+	unsigned int pin;
+	u32 pins = 0;
+	u64 entry;
+
+	for (pin = 0; pin < HULL_IOAPIC_PINS; pin++) {
+		entry = regs->redirection[pin];
+		if ((entry & ENTRY_VECTOR) == vector && (entry & ENTRY_REMOTE_IRR))
+			pins |= 1U << pin;
+	}
+	return pins;
+}
+
+/* Irqfds let go of their lines before those that are still up are served again. */
 void hull_ioapic_eoi(struct hull_irqchip *chip, u8 vector)
 {
 	struct hull_ioapic *regs = &chip->ioapic.regs;
+	u32 pins, released = 0;
 	unsigned long flags;
 	unsigned int pin;
-	u64 entry;
 
 	raw_spin_lock_irqsave(&chip->ioapic.lock, flags);
+	pins = pins_in_service(regs, vector);
+	if (unlikely(hull_lines_maybe(chip, pins))) {
+		raw_spin_unlock_irqrestore(&chip->ioapic.lock, flags);
+		released = hull_lines_release(chip, pins);
+		raw_spin_lock_irqsave(&chip->ioapic.lock, flags);
+		/* The guest may have changed entries meanwhile. */
+		pins &= pins_in_service(regs, vector);
+	}
 	for (pin = 0; pin < HULL_IOAPIC_PINS; pin++) {
-		entry = regs->redirection[pin];
-		if ((entry & ENTRY_VECTOR) != vector || !(entry & ENTRY_REMOTE_IRR))
+		if (!(pins & 1U << pin))
 			continue;
 		regs->redirection[pin] &= ~ENTRY_REMOTE_IRR;
 		service_level(chip, pin);
 	}
 	raw_spin_unlock_irqrestore(&chip->ioapic.lock, flags);
+	if (unlikely(released))
+		hull_irqfds_resample(chip, released);
 }
 
 /* ---- registers ------------------------------------------------------------------------------ */

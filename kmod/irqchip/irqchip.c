@@ -17,6 +17,7 @@ static_assert(offsetof(struct hull_irqchip, ports) == 0);
 int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args)
 {
 	struct hull_irqchip *chip;
+	int err;
 
 	if (!(args->flags & HULL_VM_IRQCHIP))
 		return (args->flags & HULL_VM_PIT) || args->pm_timer_port ? -EINVAL : 0;
@@ -26,9 +27,15 @@ int hull_irqchip_create(struct hull_vm *vm, const struct hull_create_vm *args)
 	chip = kzalloc(sizeof(*chip), GFP_KERNEL_ACCOUNT);
 	if (!chip)
 		return -ENOMEM;
+	err = hull_irqfds_create(chip);
+	if (err) {
+		kfree(chip);
+		return err;
+	}
 	chip->vm = vm;
 	chip->has_pit = args->flags & HULL_VM_PIT;
 	chip->ports.pm_timer = args->pm_timer_port;
+	hull_lines_init(chip);
 	hull_pic_init(chip);
 	hull_ioapic_init(chip);
 	hull_pit_init(chip);
@@ -43,6 +50,7 @@ void hull_irqchip_destroy(struct hull_vm *vm)
 
 	if (!chip)
 		return;
+	hull_irqfds_destroy(chip);
 	hull_pit_stop(chip);
 	hull_vm_clock_destroy(chip);
 	vm->irqchip = NULL;
@@ -180,6 +188,8 @@ void hull_irqchip_get_state(struct hull_vm *vm, u64 groups, struct hull_vm_state
 		hull_pit_get_state(chip, &state->pit);
 	if (groups & HULL_VM_GROUP_CLOCK)
 		hull_vm_clock_get(chip, &state->clock);
+	if (groups & HULL_VM_GROUP_LINES)
+		hull_lines_get_state(chip, &state->lines);
 }
 
 /* All groups are checked before the first is taken. */
@@ -194,11 +204,17 @@ int hull_irqchip_set_state(struct hull_vm *vm, u64 groups, const struct hull_vm_
 	if ((groups & HULL_VM_GROUP_PIT) &&
 	    (!chip->has_pit || !hull_pit_state_valid(&state->pit)))
 		return -EINVAL;
+	if ((groups & HULL_VM_GROUP_LINES) && !hull_lines_state_valid(&state->lines))
+		return -EINVAL;
 
 	if (groups & HULL_VM_GROUP_PIC)
 		hull_pic_set_state(chip, state->pic);
-	if (groups & HULL_VM_GROUP_IOAPIC)
+	if (groups & HULL_VM_GROUP_IOAPIC) {
 		hull_ioapic_set_state(chip, &state->ioapic);
+		hull_lines_adopt(chip, state->ioapic.lines);
+	}
+	if (groups & HULL_VM_GROUP_LINES)
+		hull_lines_set_state(chip, &state->lines);
 	if (groups & HULL_VM_GROUP_PIT)
 		hull_pit_set_state(chip, &state->pit);
 	if (groups & HULL_VM_GROUP_CLOCK)

@@ -85,6 +85,12 @@ static inline bool hull_irqchip_port_maybe(const struct hull_irqchip *chip, u16 
 /* ---- device side: any context ---- */
 int hull_irq_set(struct hull_vm *vm, u32 gsi, bool level);	/* -EINVAL: no such line */
 int hull_msi_send(struct hull_vm *vm, u64 address, u32 data);	/* -EINVAL: not an MSI */
+bool hull_msi_valid(u64 address);
+
+/* ---- routes and irqfds (eventfd.c): ioctls; the latter two with vm->lock held ---- */
+int hull_vm_set_routes(struct hull_vm *vm, const struct hull_routes *args);
+int hull_vm_add_irqfd(struct hull_vm *vm, const struct hull_irqfd *args);
+int hull_vm_remove_irqfd(struct hull_vm *vm, const struct hull_irqfd *args);
 
 /*
  * ---- state (uapi groups); vCPU mutex or VM lock held; sleep ----

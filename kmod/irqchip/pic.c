@@ -5,6 +5,9 @@
  *
  * All under pics.lock, interrupts off, but plain reads of registers, which are single bytes. The
  * first one's output reaches the local APICs' LINT0.
+ *
+ * When an interrupt is over (EOI, or at once where that is automatic) an irqfd that holds the line
+ * lets go of it, and only then the lines are looked at again.
  */
 #include "chip.h"
 
@@ -94,6 +97,35 @@ void hull_pic_set(struct hull_irqchip *chip, unsigned int line, bool level)
 	raw_spin_unlock_irqrestore(&chip->pics.lock, flags);
 }
 
+/* ---- interrupts that are over --------------------------------------------------------------- */
+
+/* Pins of some of a PIC's lines; the cascade is none. */
+static u32 pins_of(unsigned int which, u8 lines)
+{
+	if (which == SLAVE)
+		return lines << 8;
+	return (lines & ~(1 << CASCADE) & ~1) | (lines & 1) << CASCADE;
+}
+
+/* Under the lock: look at the lines again, or say which pins hull_lines_release() has to. */
+static u32 update_unless_held(struct hull_irqchip *chip, u32 pins)
+{
+	u32 held = hull_lines_maybe(chip, pins);
+
+	if (likely(!held))
+		update(chip);
+	return held;
+}
+
+/* No lock held. */
+static void let_go(struct hull_irqchip *chip, u32 pins)
+{
+	u32 released = hull_lines_release(chip, pins);
+
+	if (released)
+		hull_irqfds_resample(chip, released);
+}
+
 /* ---- the acknowledge cycle ------------------------------------------------------------------ */
 
 static void acknowledge(struct hull_pic *pic, unsigned int line)
@@ -120,20 +152,32 @@ static u8 take_vector(struct hull_pic *pic, bool master, bool *cascade)
 	return pic->irq_base + line;
 }
 
+/* The pin whose interrupt is over with its acknowledge cycle, if it is. */
+static u32 pin_over(const struct hull_pic *pic, unsigned int which, u8 vector)
+{
+	return pic->auto_eoi ? pins_of(which, 1 << (vector & 7)) : 0;
+}
+
 u8 hull_pic_acknowledge(struct hull_irqchip *chip)
 {
 	struct hull_pics *pics = &chip->pics;
+	unsigned int which = MASTER;
 	unsigned long flags;
 	bool cascade, unused;
 	u8 vector;
+	u32 held;
 
 	raw_spin_lock_irqsave(&pics->lock, flags);
 	vector = take_vector(&pics->pic[MASTER], true, &cascade);
-	if (cascade)
+	if (cascade) {
+		which = SLAVE;
 		vector = take_vector(&pics->pic[SLAVE], false, &unused);
-	update(chip);
+	}
+	held = update_unless_held(chip, pin_over(&pics->pic[which], which, vector));
 	/* What waits behind is for the same CPU, which looks again before it enters the guest. */
 	raw_spin_unlock_irqrestore(&pics->lock, flags);
+	if (unlikely(held))
+		let_go(chip, held);
 	return vector;
 }
 
@@ -248,6 +292,7 @@ static int read_poll(struct hull_irqchip *chip, unsigned int which)
 	struct hull_pic *pic = &chip->pics.pic[which];
 	int line, value = -1;
 	unsigned long flags;
+	u32 held = 0;
 
 	raw_spin_lock_irqsave(&chip->pics.lock, flags);
 	if (pic->poll) {
@@ -256,9 +301,11 @@ static int read_poll(struct hull_irqchip *chip, unsigned int which)
 		value = line < 0 ? 0x07 : 0x80 | line;
 		if (line >= 0)
 			acknowledge(pic, line);
-		update(chip);
+		held = update_unless_held(chip, line < 0 ? 0 : pin_over(pic, which, line));
 	}
 	raw_spin_unlock_irqrestore(&chip->pics.lock, flags);
+	if (unlikely(held))
+		let_go(chip, held);
 	return value;
 }
 
@@ -286,28 +333,39 @@ u8 hull_pic_read(struct hull_irqchip *chip, u16 port)
 	return READ_ONCE(pic->read_isr) ? READ_ONCE(pic->isr) : READ_ONCE(pic->irr);
 }
 
+static void write_command(struct hull_pic *pic, u16 port, u8 value)
+{
+	if (port & 1)
+		write_data(pic, value);
+	else if (value & 0x10)
+		write_icw1(pic, value);
+	else if (value & 0x08)
+		write_ocw3(pic, value);
+	else
+		write_ocw2(pic, value);
+}
+
 void hull_pic_write(struct hull_irqchip *chip, u16 port, u8 value)
 {
 	unsigned int which = which_pic(port);
 	struct hull_pic *pic = &chip->pics.pic[which];
 	unsigned long flags;
+	u8 service;
+	u32 held;
 
 	raw_spin_lock_irqsave(&chip->pics.lock, flags);
+	service = pic->isr;
 	if (port >= 0x4d0) {
 		pic->elcr = value & elcr_writable[which];
 		/* A line that is level triggered now is requested as long as it is high. */
 		pic->irr = (pic->irr & ~pic->elcr) | (pic->level_lines & pic->elcr);
-	} else if (port & 1) {
-		write_data(pic, value);
-	} else if (value & 0x10) {
-		write_icw1(pic, value);
-	} else if (value & 0x08) {
-		write_ocw3(pic, value);
 	} else {
-		write_ocw2(pic, value);
+		write_command(pic, port, value);
 	}
-	update(chip);
+	held = update_unless_held(chip, pins_of(which, service & ~pic->isr));
 	raw_spin_unlock_irqrestore(&chip->pics.lock, flags);
+	if (unlikely(held))
+		let_go(chip, held);
 }
 
 /* ---- life and state ------------------------------------------------------------------------- */

@@ -2,9 +2,11 @@
 /*
  * Who gets an interrupt: lines to PICs and IOAPIC, messages to local APICs.
  *
- * Any context, no locks: destinations are compared with the APICs' registers as they are at the
- * moment (see chip.h).
+ * Any context. Messages take no lock: destinations are compared with the APICs' registers as they
+ * are at the moment (see chip.h). A line is up while somebody holds it, the launcher or irqfds:
+ * lines.lock guards who does, and is outside of the locks of PICs and IOAPIC.
  */
+#include <linux/bits.h>
 #include <linux/nospec.h>
 
 #include "chip.h"
@@ -130,19 +132,119 @@ unsigned int hull_apic_send(struct hull_irqchip *chip, struct hull_lapic *from,
 #define PIC_LINES	16
 #define CASCADE_LINE	2	/* not a line of the PICs, but the timer's pin of the IOAPIC */
 
+/* Under lines.lock */
+static void drive(struct hull_irqchip *chip, unsigned int pin, bool level)
+{
+	if (pin == CASCADE_LINE)
+		hull_pic_set(chip, 0, level);
+	else if (pin && pin < PIC_LINES)
+		hull_pic_set(chip, pin, level);
+	hull_ioapic_set(chip, pin, level);
+}
+
+static u32 lines_up(const struct hull_irqchip *chip)
+{
+	return chip->lines.held.launcher | chip->lines.held.irqfds;
+}
+
 int hull_irq_set(struct hull_vm *vm, u32 gsi, bool level)
 {
 	struct hull_irqchip *chip = vm->irqchip;
+	unsigned long flags;
+	u32 *held;
 
 	if (!chip || gsi >= HULL_IOAPIC_PINS)
 		return -EINVAL;
 	gsi = array_index_nospec(gsi, HULL_IOAPIC_PINS);
-	if (gsi == CASCADE_LINE)
-		hull_pic_set(chip, 0, level);
-	else if (gsi && gsi < PIC_LINES)
-		hull_pic_set(chip, gsi, level);
-	hull_ioapic_set(chip, gsi, level);
+	held = &chip->lines.held.launcher;
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	*held = level ? *held | 1U << gsi : *held & ~(1U << gsi);
+	drive(chip, gsi, lines_up(chip) & 1U << gsi);
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
 	return 0;
+}
+
+/* An edge on a line that somebody holds up is not seen. */
+void hull_line_pulse(struct hull_irqchip *chip, unsigned int pin)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	if (!(lines_up(chip) & 1U << pin)) {
+		drive(chip, pin, true);
+		drive(chip, pin, false);
+	}
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
+}
+
+void hull_line_hold(struct hull_irqchip *chip, unsigned int pin)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	WRITE_ONCE(chip->lines.held.irqfds, chip->lines.held.irqfds | 1U << pin);
+	drive(chip, pin, true);
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
+}
+
+/* All of @pins are driven: who calls this for a PIC has not looked at its lines yet. */
+u32 hull_lines_release(struct hull_irqchip *chip, u32 pins)
+{
+	unsigned int pin;
+	unsigned long flags;
+	u32 held;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	held = chip->lines.held.irqfds & pins;
+	WRITE_ONCE(chip->lines.held.irqfds, chip->lines.held.irqfds & ~pins);
+	for (pin = 0; pin < HULL_IOAPIC_PINS; pin++) {
+		if (pins & 1U << pin)
+			drive(chip, pin, chip->lines.held.launcher & 1U << pin);
+	}
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
+	return held;
+}
+
+void hull_lines_init(struct hull_irqchip *chip)
+{
+	raw_spin_lock_init(&chip->lines.lock);
+}
+
+void hull_lines_get_state(struct hull_irqchip *chip, struct hull_lines *held)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	*held = chip->lines.held;
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
+}
+
+bool hull_lines_state_valid(const struct hull_lines *held)
+{
+	return !((held->launcher | held->irqfds) & ~((1U << HULL_IOAPIC_PINS) - 1));
+}
+
+void hull_lines_adopt(struct hull_irqchip *chip, u32 lines)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	chip->lines.held.launcher = lines;
+	WRITE_ONCE(chip->lines.held.irqfds, 0);
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
+}
+
+void hull_lines_set_state(struct hull_irqchip *chip, const struct hull_lines *held)
+{
+	unsigned long flags;
+	unsigned int pin;
+
+	raw_spin_lock_irqsave(&chip->lines.lock, flags);
+	chip->lines.held.launcher = held->launcher;
+	WRITE_ONCE(chip->lines.held.irqfds, held->irqfds);
+	for (pin = 0; pin < HULL_IOAPIC_PINS; pin++)
+		drive(chip, pin, lines_up(chip) & 1U << pin);
+	raw_spin_unlock_irqrestore(&chip->lines.lock, flags);
 }
 
 void hull_pic_output_rose(struct hull_irqchip *chip)
@@ -165,6 +267,15 @@ void hull_pic_output_rose(struct hull_irqchip *chip)
 #define MSI_ASSERT		(1 << 14)
 #define MSI_LEVEL		(1 << 15)
 
+/*
+ * Destinations have eight bits, and the upper half of the address none: APIC ids are below
+ * HULL_MAX_VCPUS, which is far below 255.
+ */
+bool hull_msi_valid(u64 address)
+{
+	return (address & MSI_BASE_MASK) == MSI_BASE;
+}
+
 int hull_msi_send(struct hull_vm *vm, u64 address, u32 data)
 {
 	struct hull_apic_msg msg = {
@@ -175,7 +286,7 @@ int hull_msi_send(struct hull_vm *vm, u64 address, u32 data)
 		.level = data & MSI_LEVEL,
 	};
 
-	if (!vm->irqchip || (address & MSI_BASE_MASK) != MSI_BASE)
+	if (!vm->irqchip || !hull_msi_valid(address))
 		return -EINVAL;
 	if (msg.level && !(data & MSI_ASSERT))
 		return 0;

@@ -49,7 +49,7 @@ static void step(void)
 	u64 choice = next_random() >> 32, value = interesting();
 	u32 narrow = value;
 
-	switch (choice % 12) {
+	switch (choice % 13) {
 	case 0:
 	case 1:
 		value |= 1ULL << 32;
@@ -83,6 +83,14 @@ static void step(void)
 		break;
 	case 10:
 		shim_advance(choice >> 8 & 0xffff);
+		break;
+	case 12:
+		if (choice & 0x100)
+			hull_line_hold(vm.irqchip, value % HULL_IOAPIC_PINS);
+		else if (choice & 0x200)
+			hull_line_pulse(vm.irqchip, value % HULL_IOAPIC_PINS);
+		else
+			hull_lines_release(vm.irqchip, 1U << value % HULL_IOAPIC_PINS);
 		break;
 	case 11:
 		if (choice >> 8 & 0xff)

@@ -104,6 +104,30 @@ static int move_state(int fd, unsigned long cmd, __u64 groups, const void *state
 	return ioctl(fd, cmd, &args);
 }
 
+int hull_set_routes(int vm, const struct hull_route *routes, __u32 count)
+{
+	struct hull_routes args = { .count = count, .routes = (__u64)(uintptr_t)routes };
+
+	return ioctl(vm, HULL_SET_ROUTES, &args);
+}
+
+static int irqfd_ioctl(int vm, unsigned long cmd, __u32 gsi, int eventfd, int resample)
+{
+	struct hull_irqfd args = { .gsi = gsi, .eventfd = eventfd, .resample = resample };
+
+	return ioctl(vm, cmd, &args);
+}
+
+int hull_add_irqfd(int vm, __u32 gsi, int eventfd, int resample)
+{
+	return irqfd_ioctl(vm, HULL_ADD_IRQFD, gsi, eventfd, resample);
+}
+
+int hull_remove_irqfd(int vm, __u32 gsi, int eventfd, int resample)
+{
+	return irqfd_ioctl(vm, HULL_REMOVE_IRQFD, gsi, eventfd, resample);
+}
+
 int hull_vm_get_state(int vm, __u64 groups, struct hull_vm_state *state)
 {
 	return move_state(vm, HULL_VM_GET_STATE, groups, state);

@@ -153,6 +153,46 @@ int hull_set_irq(int vm, __u32 gsi, __u32 level);
 int hull_send_msi(int vm, __u64 address, __u32 data);
 
 /**
+ * hull_set_routes - replace the VM's table of interrupt routes
+ * @vm: VM fd
+ * @routes: the new table: what becomes of the interrupts of irqfds, by number (gsi); may be NULL
+ *          when @count is 0
+ * @count: entries
+ *
+ * A new VM has number n at pin n. Numbers without a route are masked: their eventfds keep what is
+ * signalled until they have one.
+ *
+ * Return: 0; EINVAL: a number, kind, pin or address there is not; EEXIST: two routes of one number;
+ * E2BIG: more than HULL_MAX_ROUTES; ENXIO: a VM without HULL_VM_IRQCHIP. The old table stays when
+ * this fails.
+ */
+int hull_set_routes(int vm, const struct hull_route *routes, __u32 count);
+
+/**
+ * hull_add_irqfd - let an eventfd interrupt the guest
+ * @vm: VM fd
+ * @gsi: number of the interrupt
+ * @eventfd: each signal is an interrupt; to be kept open as long as it shall be one
+ * @resample: -1: edges. Else an eventfd: a level, which holds until the guest acknowledges it, when
+ *            this is signalled: signal again if there is more
+ *
+ * Return: 0; EBADF: not open; EINVAL: no eventfd, both the same, or no such number; EEXIST: in an
+ * irqfd of this VM already; ENOSPC: HULL_MAX_IRQFDS there are; ENXIO: a VM without HULL_VM_IRQCHIP.
+ */
+int hull_add_irqfd(int vm, __u32 gsi, int eventfd, int resample);
+
+/**
+ * hull_remove_irqfd - undo hull_add_irqfd()
+ * @vm: VM fd
+ * @gsi: as it was added
+ * @eventfd: as it was added, or another fd of the same eventfd
+ * @resample: the same
+ *
+ * Return: 0; ENOENT: there is none; EBADF and EINVAL as for hull_add_irqfd().
+ */
+int hull_remove_irqfd(int vm, __u32 gsi, int eventfd, int resample);
+
+/**
  * hull_vm_get_state - read state of the VM's interrupt controllers and clock
  * @vm: VM fd
  * @groups: HULL_VM_GROUP_*

@@ -5,9 +5,11 @@
 #include "shim.h"
 #include "host.h"
 #include "mem/gpa.h"
+#include "chip.h"
 #include "vcpu.h"
 
 unsigned int shim_locks_held;
+raw_spinlock_t *shim_outer_lock;
 bool shim_fail_alloc;
 void (*shim_on_mb)(void);
 unsigned int hull_gpa_bits = 40;
@@ -215,4 +217,29 @@ void hull_inject_sipi(struct hull_vcpu *vcpu, u8 vector)
 {
 	vcpu->sipis++;
 	vcpu->sipi_vector = vector;
+}
+
+/* ---- irqfds: what they would be told -------------------------------------------------------- */
+
+u32 shim_resampled;
+
+int hull_irqfds_create(struct hull_irqchip *chip)
+{
+	shim_outer_lock = &chip->lines.lock;
+	shim_resampled = 0;
+	return 0;
+}
+
+void hull_irqfds_destroy(struct hull_irqchip *chip)
+{
+	(void)chip;
+	shim_outer_lock = NULL;
+}
+
+/* Their eventfds are signalled: no lock may be held. */
+void hull_irqfds_resample(struct hull_irqchip *chip, u32 pins)
+{
+	(void)chip;
+	SHIM_CHECK(!shim_locks_held);
+	shim_resampled |= pins;
 }

@@ -20,6 +20,8 @@ static inline struct hull_vcpu *hull_vm_vcpu(struct hull_vm *vm, unsigned int id
 	return id < HULL_MAX_VCPUS ? smp_load_acquire(&vm->vcpus[id]) : NULL;
 }
 
+extern u32 shim_resampled;	/* pins of which irqfds were told that they have let go */
+
 void hull_vm_request(struct hull_vm *vm, unsigned int request);
 
 #endif
