@@ -25,6 +25,7 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -96,9 +97,12 @@ struct irqfd {
 
 static const struct target *find_target(const struct hull_route_table *table, u32 gsi)
 {
-	const struct target *to = gsi < table->count ? &table->to[gsi] : NULL;
+	const struct target *to;
 
-	return to && to->kind ? to : NULL;
+	if (gsi >= table->count)
+		return NULL;
+	to = &table->to[array_index_nospec(gsi, table->count)];
+	return to->kind ? to : NULL;
 }
 
 /* The pin of an irqfd, as a bit; 0: it goes elsewhere, or nowhere. */
@@ -148,7 +152,7 @@ static struct hull_route_table *read_table(const struct hull_route *routes, u32 
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	for (i = 0; i < count; i++) {
-		struct target *to = &table->to[routes[i].gsi];
+		struct target *to = &table->to[array_index_nospec(routes[i].gsi, numbers)];
 
 		if (to->kind) {
 			kvfree(table);

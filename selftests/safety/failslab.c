@@ -211,6 +211,31 @@ static int add_bell(void)
 	return hull_add_range(env.guest.vm, &range);
 }
 
+static int set_routes(void)
+{
+	static const struct hull_route routes[] = {
+		{ .gsi = 5, .kind = HULL_ROUTE_PIN, .pin = 5 },
+		{ .gsi = HULL_MAX_ROUTES - 1, .kind = HULL_ROUTE_MSI, .address = 0xfee00000 },
+	};
+
+	return hull_set_routes(env.guest.vm, routes, 2);
+}
+
+static int add_irqfd(void)
+{
+	return hull_add_irqfd(env.guest.vm, 5, env.extra, -1);
+}
+
+static int make_irqfd(void)
+{
+	return make_bell() || add_irqfd() ? -1 : 0;
+}
+
+static int remove_irqfd(void)
+{
+	return hull_remove_irqfd(env.guest.vm, 5, env.extra, -1);
+}
+
 static int make_dead_consumer(void)
 {
 	if (make_range())
@@ -322,6 +347,9 @@ static const struct operation {
 	{ "HULL_ADD_RANGE", make_consumer, add_range },
 	{ "HULL_ADD_RANGE of a doorbell", make_bell, add_bell },
 	{ "HULL_REMOVE_RANGE", make_range, remove_range },
+	{ "HULL_SET_ROUTES", make_irqfd, set_routes },
+	{ "HULL_ADD_IRQFD", make_bell, add_irqfd },
+	{ "HULL_REMOVE_IRQFD", make_irqfd, remove_irqfd },
 	{ "HULL_ATTACH_CONSUMER", make_dead_consumer, attach_consumer },
 	{ "mapping of a consumer", make_consumer, map_consumer },
 	{ "mapping of a vCPU", nothing, map_run },
