@@ -40,8 +40,9 @@ static void on_irq(void *opaque, unsigned int gsi, bool up)
 static void test_reset(void)
 {
 	struct reset reset;
-	struct bus bus = { .count = 0 };
+	struct bus bus;
 
+	bus_init(&bus);
 	reset_init(&reset, power);
 	bus_add(&bus, HULL_SPACE_PORT, PCI_CONFIG_PORT, PCI_CONFIG_LENGTH, &reset.device);
 	bus_write(&bus, HULL_SPACE_PORT, 0xcf9, 0x02, 1);
@@ -190,8 +191,9 @@ static void echo_write(struct device *device, uint64_t offset, uint64_t value, u
 static void test_bus(void)
 {
 	struct device echo = { .width = 2, .read = echo_read, .write = echo_write };
-	struct bus bus = { .count = 0 };
+	struct bus bus;
 
+	bus_init(&bus);
 	device_init(&echo);
 	bus_add(&bus, HULL_SPACE_PORT, 0x100, 4, &echo);
 	EXPECT_EQ(0xff, bus_read(&bus, HULL_SPACE_PORT, 0xff, 1));
@@ -210,12 +212,52 @@ static void test_bus(void)
 static void test_bus_full(void)
 {
 	struct device echo = { .width = 1, .read = echo_read, .write = echo_write };
-	struct bus bus = { .count = 0 };
+	struct bus bus;
 	unsigned int i;
 
+	bus_init(&bus);
 	for (i = 0; i < BUS_RANGES; i++)
 		EXPECT_EQ(0, bus_add(&bus, HULL_SPACE_PORT, i, 1, &echo));
 	EXPECT(bus_add(&bus, HULL_SPACE_PORT, i, 1, &echo) < 0);
+	for (i = 0; i < BUS_MAPPINGS; i++)
+		EXPECT_EQ(0, bus_map(&bus, HULL_SPACE_MEMORY, 16 * i, 16, &echo));
+	EXPECT(bus_map(&bus, HULL_SPACE_MEMORY, 16 * i, 16, &echo) < 0);
+	bus_unmap(&bus, &echo);
+	EXPECT_EQ(0, bus_map(&bus, HULL_SPACE_MEMORY, 0, 16, &echo));
+}
+
+static uint64_t one_read(struct device *device, uint64_t offset, unsigned int size)
+{
+	(void)device;
+	(void)offset;
+	(void)size;
+	return 0x11;
+}
+
+/* Ranges go before mappings, older mappings before younger ones. */
+static void test_bus_mappings(void)
+{
+	struct device echo = { .width = 2, .read = echo_read, .write = echo_write };
+	struct device one = { .width = 2, .own_locks = true, .read = one_read };
+	struct bus bus;
+
+	bus_init(&bus);
+	device_init(&echo);
+	device_init(&one);
+	EXPECT_EQ(0, bus_add(&bus, HULL_SPACE_MEMORY, 0x1000, 4, &echo));
+	EXPECT_EQ(0, bus_map(&bus, HULL_SPACE_MEMORY, 0x1000, 0x10, &one));
+	EXPECT_EQ(0x03, bus_read(&bus, HULL_SPACE_MEMORY, 0x1003, 1));
+	EXPECT_EQ(0x11, bus_read(&bus, HULL_SPACE_MEMORY, 0x1004, 1));
+	EXPECT_EQ(0xff, bus_read(&bus, HULL_SPACE_PORT, 0x1004, 1));
+	bus_unmap(&bus, &one);
+	EXPECT_EQ(0xff, bus_read(&bus, HULL_SPACE_MEMORY, 0x1004, 1));
+	EXPECT_EQ(0, bus_map(&bus, HULL_SPACE_MEMORY, 0x2000, 0x10, &one));
+	EXPECT_EQ(0, bus_map(&bus, HULL_SPACE_MEMORY, 0x2008, 0x10, &echo));
+	EXPECT_EQ(0x11, bus_read(&bus, HULL_SPACE_MEMORY, 0x2008, 1));
+	EXPECT_EQ(0x08, bus_read(&bus, HULL_SPACE_MEMORY, 0x2010, 1));
+	bus_unmap(&bus, &one);
+	EXPECT_EQ(0x00, bus_read(&bus, HULL_SPACE_MEMORY, 0x2008, 1));
+	EXPECT_EQ(0xff, bus_read(&bus, HULL_SPACE_MEMORY, 0x2007, 1));
 }
 
 static const struct test tests[] = {
@@ -228,6 +270,7 @@ static const struct test tests[] = {
 	{ "keyboard controller resets", test_i8042_reset },
 	{ "the bus cuts accesses", test_bus },
 	{ "the bus is finite", test_bus_full },
+	{ "mappings of the bus come and go", test_bus_mappings },
 };
 
 int main(void)

@@ -87,6 +87,7 @@ static void build(void)
 	};
 	unsigned int i;
 
+	bus_init(&m.bus);
 	m.now = 1700000000 * NSEC_PER_SEC;
 	serial_init(&m.serial, irq, line);
 	rtc_init(&m.rtc, irq, timer, 1 << 30, 0);

@@ -132,6 +132,21 @@ int memory_zero(const struct guest_memory *memory, uint64_t gpa, uint64_t size)
 	return 0;
 }
 
+void memory_written(const struct guest_memory *memory, const void *at, uint64_t size)
+{
+	unsigned int i;
+
+	if (!memory->written || !size)
+		return;
+	for (i = 0; i < memory->count; i++) {
+		const struct memory_region *region = &memory->region[i];
+		uint64_t offset = (uintptr_t)at - (uintptr_t)region->host;
+
+		if (offset < region->size)
+			memory->written(memory->opaque, region->gpa + offset, size);
+	}
+}
+
 int parse_size(const char *text, uint64_t *bytes)
 {
 	unsigned long long number;

@@ -28,11 +28,18 @@ struct memory_region {
 	void *host;
 };
 
-/* Fixed once created; every thread may read it without a lock. */
+/*
+ * Fixed before the first vCPU runs; every thread may read it without a lock.
+ *
+ * @written, if there is one, is told of what devices have written: the module has to know it of
+ * memory that a guest with shadow paging may have used for page tables.
+ */
 struct guest_memory {
 	struct memory_region region[2];
 	unsigned int count;
 	uint64_t size;
+	void (*written)(void *opaque, uint64_t gpa, uint64_t size);
+	void *opaque;
 };
 
 int memory_create(struct guest_memory *memory, uint64_t size, struct failure *why);
@@ -49,6 +56,9 @@ void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t size);
 int memory_write(const struct guest_memory *memory, uint64_t gpa, const void *data, uint64_t size);
 int memory_read(const struct guest_memory *memory, uint64_t gpa, void *data, uint64_t size);
 int memory_zero(const struct guest_memory *memory, uint64_t gpa, uint64_t size);
+
+/* A device has written [at, at + size), which memory_at() gave, itself. Any thread. */
+void memory_written(const struct guest_memory *memory, const void *at, uint64_t size);
 
 /* start + size, all ones when it overflows: never below either. */
 static inline uint64_t add_clamped(uint64_t start, uint64_t size)

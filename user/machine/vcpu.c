@@ -154,7 +154,7 @@ static uint64_t element_address(const struct hull_mailbox *request, unsigned int
 
 static void do_string(struct vcpu *vcpu, const struct hull_mailbox *request)
 {
-	const struct bus *bus = &vcpu->machine->bus;
+	struct bus *bus = &vcpu->machine->bus;
 	uint8_t *payload = vcpu->channel->payload;
 	unsigned int i;
 
@@ -175,7 +175,7 @@ static void do_string(struct vcpu *vcpu, const struct hull_mailbox *request)
 static void do_request(struct vcpu *vcpu)
 {
 	const struct hull_mailbox *request = &vcpu->endpoint.current;
-	const struct bus *bus = &vcpu->machine->bus;
+	struct bus *bus = &vcpu->machine->bus;
 	uint64_t answer = 0;
 
 	if (request->space == HULL_SPACE_HYPERCALL)

@@ -179,6 +179,7 @@ int machine_create(struct machine *machine, const struct machine_config *config,
 	machine->console.keep = -1;
 	pthread_mutex_init(&machine->end_lock, NULL);
 	pthread_mutex_init(&machine->console.lock, NULL);
+	bus_init(&machine->bus);
 	if (loop_init(machine, why))
 		return -1;
 	return memory_create(&machine->memory, config->memory, why);
