@@ -8,9 +8,13 @@
 #include <string.h>
 
 #include "boot/boot.h"
+#include "dev/pci.h"
 #include "test.h"
 
 static struct acpi_tables tables;
+static const struct guest_memory memory = {
+	.region = { { 0, 3 * GIB, NULL }, { 4 * GIB, 5 * GIB + MIB, NULL } }, .count = 2,
+};
 
 /* Where iasl works: given by the Makefile. */
 static const char *directory = ".";
@@ -77,12 +81,13 @@ static uint64_t root_entry(uint64_t root, unsigned int size, unsigned int index)
 	return get(root + 36 + index * size, size);
 }
 
-static void walk(unsigned int cpus)
+static void walk(unsigned int cpus, bool pci)
 {
+	const unsigned int count = pci ? 4 : 2;
 	uint64_t rsdt, xsdt, fadt;
 	struct failure why;
 
-	EXPECT_EQ(0, acpi_build(&tables, cpus, &why));
+	EXPECT_EQ(0, acpi_build(&tables, &memory, cpus, pci, &why));
 	EXPECT_EQ(0, sum(BOOT_ACPI, 20));
 	EXPECT_EQ(0, sum(BOOT_ACPI, 36));
 	EXPECT(!memcmp(tables.data, "RSD PTR ", 8));
@@ -90,13 +95,17 @@ static void walk(unsigned int cpus)
 	xsdt = get(BOOT_ACPI + 24, 8);
 	check_table(rsdt, "RSDT");
 	check_table(xsdt, "XSDT");
-	EXPECT_EQ(36 + 2 * 4, get(rsdt + 4, 4));
-	EXPECT_EQ(36 + 2 * 8, get(xsdt + 4, 4));
+	EXPECT_EQ(36 + count * 4, get(rsdt + 4, 4));
+	EXPECT_EQ(36 + count * 8, get(xsdt + 4, 4));
 	EXPECT_EQ(root_entry(rsdt, 4, 0), root_entry(xsdt, 8, 0));
 	EXPECT_EQ(root_entry(rsdt, 4, 1), root_entry(xsdt, 8, 1));
 	fadt = root_entry(xsdt, 8, 0);
 	check_table(fadt, "FACP");
 	check_table(root_entry(xsdt, 8, 1), "APIC");
+	if (pci) {
+		check_table(root_entry(xsdt, 8, 2), "MCFG");
+		check_table(root_entry(xsdt, 8, 3), "SSDT");
+	}
 	check_table(get(fadt + 40, 4), "DSDT");
 	EXPECT_EQ(get(fadt + 40, 4), get(fadt + 140, 8));
 	EXPECT_EQ(0, get(fadt + 36, 4) % 64);
@@ -105,7 +114,8 @@ static void walk(unsigned int cpus)
 
 static void test_tables(void)
 {
-	walk(1);
+	walk(1, false);
+	walk(1, true);
 }
 
 static void test_fadt(void)
@@ -113,7 +123,7 @@ static void test_fadt(void)
 	uint64_t fadt;
 	struct failure why;
 
-	EXPECT_EQ(0, acpi_build(&tables, 1, &why));
+	EXPECT_EQ(0, acpi_build(&tables, &memory, 1, false, &why));
 	fadt = root_entry(get(BOOT_ACPI + 24, 8), 8, 0);
 	EXPECT_EQ(268, get(fadt + 4, 4));
 	EXPECT_EQ(9, get(fadt + 46, 2));
@@ -125,6 +135,32 @@ static void test_fadt(void)
 	EXPECT_EQ(4, get(fadt + 109, 2));
 	EXPECT_EQ(0xcf9, get(fadt + 120, 8));
 	EXPECT_EQ(6, get(fadt + 128, 1));
+}
+
+/* Does the disassembled SSDT have this text? iasl writes addresses with 16 digits. */
+static bool ssdt_has(const char *text)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "grep -qF '%s' %s/SSDT.dsl", text, directory);
+	return !system(command);
+}
+
+static void test_pci(void)
+{
+	struct failure why;
+	uint64_t mcfg;
+
+	EXPECT_EQ(0, acpi_build(&tables, &memory, 1, true, &why));
+	mcfg = root_entry(get(BOOT_ACPI + 24, 8), 8, 2);
+	EXPECT_EQ(PCI_ECAM, get(mcfg + 44, 8));
+	EXPECT_EQ(0, get(mcfg + 54, 2));
+	/* 64-bit window: above guest memory, in whole GiB. */
+	check_table(root_entry(get(BOOT_ACPI + 24, 8), 8, 3), "SSDT");
+	EXPECT(ssdt_has("0x0000000280000000, // Range Minimum"));
+	EXPECT(ssdt_has("0x000000037FFFFFFF, // Range Maximum"));
+	EXPECT(ssdt_has("0xC0000000,         // Range Minimum"));
+	EXPECT(ssdt_has("0xDFFFFFFF,         // Range Maximum"));
 }
 
 /* Processor entries of the MADT, and that what follows them ends with it. */
@@ -159,7 +195,7 @@ static void test_processors(void)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		walk(counts[i]);
+		walk(counts[i], false);
 		EXPECT_EQ(counts[i], count_processors());
 	}
 }
@@ -168,13 +204,14 @@ static void test_full(void)
 {
 	struct failure why;
 
-	EXPECT_EQ(0, acpi_build(&tables, 4000, &why));
-	EXPECT(acpi_build(&tables, 10000, &why) < 0);
+	EXPECT_EQ(0, acpi_build(&tables, &memory, 4000, false, &why));
+	EXPECT(acpi_build(&tables, &memory, 10000, false, &why) < 0);
 }
 
 static const struct test tests[] = {
 	{ "tables, checksums, iasl", test_tables },
 	{ "FADT", test_fadt },
+	{ "MCFG, windows of the PCI bridge", test_pci },
 	{ "processors", test_processors },
 	{ "too many processors", test_full },
 };

@@ -196,10 +196,10 @@ static void check_e820(uint64_t size, unsigned int wanted)
 
 static void test_e820(void)
 {
-	check_e820(128 * MIB, 6);
-	check_e820(3 * GIB, 6);
-	check_e820(3 * GIB + 4096, 7);
-	check_e820(3584 * MIB, 7);
+	check_e820(128 * MIB, 7);
+	check_e820(3 * GIB, 7);
+	check_e820(3 * GIB + 4096, 8);
+	check_e820(3584 * MIB, 8);
 }
 
 static void test_pvh(void)
@@ -226,7 +226,7 @@ static void test_pvh(void)
 	list = get(BOOT_INFO + 16, 8);
 	EXPECT_EQ(BOOT_CMDLINE, get(BOOT_INFO + 24, 8));
 	EXPECT_EQ(ACPI_RSDP_GPA, get(BOOT_INFO + 32, 8));
-	EXPECT_EQ(6, get(BOOT_INFO + 48, 4));
+	EXPECT_EQ(7, get(BOOT_INFO + 48, 4));
 	EXPECT_EQ(0, get(get(BOOT_INFO + 40, 8), 8));
 	EXPECT_EQ(16 * MIB - 8192, get(list, 8));
 	EXPECT_EQ(5000, get(list + 8, 8));
@@ -285,7 +285,7 @@ static void test_multiboot(void)
 	EXPECT(!strcmp(memory_at(&memory, get(list + 8, 4), 8), "first"));
 	EXPECT_EQ(0x104000, get(list + 16, 4));
 	EXPECT_EQ(0x6e69, get(0x104000, 2));
-	EXPECT_EQ(6 * 24, get(BOOT_INFO + 44, 4));
+	EXPECT_EQ(7 * 24, get(BOOT_INFO + 44, 4));
 	map = get(BOOT_INFO + 48, 4);
 	EXPECT_EQ(20, get(map, 4));
 	EXPECT_EQ(0x9fc00, get(map + 12, 8));

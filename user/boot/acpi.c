@@ -2,18 +2,20 @@
 /*
  * ACPI tables: RSDP, RSDT, XSDT, FADT, FACS and MADT composed here, the DSDT compiled by iasl at
  * build time. They describe what dev/ and the module have: PM block, reset register, local APICs,
- * one IOAPIC.
+ * one IOAPIC. Machines with PCI have an MCFG and an SSDT as well.
  *
  * selftests/dev/acpi.c checks each checksum and has iasl disassemble every table.
  */
 #include <string.h>
 
 #include "boot/boot.h"
+#include "dev/pci.h"
 #include "dev/pm.h"
 #include "dev/reset.h"
 #include "dev/rtc.h"
 #include "machine/irq.h"
 #include "dsdt.hex"
+#include "pci.hex"
 
 #define IOAPIC_BASE		0xfec00000
 #define LAPIC_BASE		0xfee00000
@@ -144,6 +146,27 @@ struct madt_lapic_nmi {
 	uint16_t flags;
 	uint8_t lint;
 } __attribute__((packed));
+
+struct acpi_mcfg {
+	struct acpi_header header;
+	uint64_t reserved;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved2;
+} __attribute__((packed));
+
+/* A window of memory with addresses of 64 bits, as iasl compiles it. */
+struct acpi_qword_memory {
+	uint8_t tag;
+	uint16_t length;
+	uint8_t type;			/* 0: memory */
+	uint8_t flags, type_flags;
+	uint64_t granularity, first, last, offset, size;
+} __attribute__((packed));
+
+#define ACPI_QWORD		0x8a
+#define ACPI_TABLES_MAX		4		/* named by the roots */
 
 #define MADT_LAPIC		0
 #define MADT_IOAPIC		1
@@ -330,20 +353,59 @@ static void *put_madt(struct acpi_tables *tables, unsigned int cpus)
 	return madt;
 }
 
-/* RSDT (@entry_size 4) or XSDT (8): the addresses of FADT and MADT. */
-static void *put_root(struct acpi_tables *tables, const char *signature, unsigned int entry_size,
-		      const void *fadt, const void *madt)
+static void *put_mcfg(struct acpi_tables *tables)
 {
-	const uint64_t entry[2] = { gpa_of(tables, fadt), gpa_of(tables, madt) };
-	struct acpi_header *root = take(tables, sizeof(*root) + 2 * entry_size);
+	struct acpi_mcfg *mcfg = take(tables, sizeof(*mcfg));
+
+	if (!mcfg)
+		return NULL;
+	begin(&mcfg->header, "MCFG", 1);
+	mcfg->base = PCI_ECAM;
+	finish(&mcfg->header, sizeof(*mcfg));
+	return mcfg;
+}
+
+/* The compiled SSDT, with its 64-bit window where this machine has it. */
+static void *put_pci(struct acpi_tables *tables, uint64_t window)
+{
+	uint8_t *table = take(tables, sizeof(pci_aml_code));
+	struct acpi_qword_memory memory;
+	size_t at;
+
+	if (!table)
+		return NULL;
+	memcpy(table, pci_aml_code, sizeof(pci_aml_code));
+	for (at = sizeof(struct acpi_header); at <= sizeof(pci_aml_code) - sizeof(memory); at++) {
+		memcpy(&memory, table + at, sizeof(memory));
+		if (memory.tag != ACPI_QWORD || memory.length != sizeof(memory) - 3 ||
+		    memory.type || memory.size != memory.last - memory.first + 1)
+			continue;
+		memory.first = window;
+		memory.last = window + PCI_WINDOW64_SIZE - 1;
+		memory.size = PCI_WINDOW64_SIZE;
+		memcpy(table + at, &memory, sizeof(memory));
+	}
+	finish((struct acpi_header *)table, sizeof(pci_aml_code));
+	return table;
+}
+
+/* RSDT (@entry_size 4) or XSDT (8): the addresses of the other tables. */
+static void *put_root(struct acpi_tables *tables, const char *signature, unsigned int entry_size,
+		      void *const *table, unsigned int count)
+{
+	uint32_t size = sizeof(struct acpi_header) + count * entry_size;
+	struct acpi_header *root = take(tables, size);
 	unsigned int i;
 
 	if (!root)
 		return NULL;
 	begin(root, signature, 1);
-	for (i = 0; i < 2; i++)
-		memcpy((uint8_t *)(root + 1) + i * entry_size, &entry[i], entry_size);
-	finish(root, sizeof(*root) + 2 * entry_size);
+	for (i = 0; i < count; i++) {
+		uint64_t entry = gpa_of(tables, table[i]);
+
+		memcpy((uint8_t *)(root + 1) + i * entry_size, &entry, entry_size);
+	}
+	finish(root, size);
 	return root;
 }
 
@@ -361,9 +423,11 @@ static void fill_rsdp(struct acpi_tables *tables, const void *rsdt, const void *
 	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
 }
 
-int acpi_build(struct acpi_tables *tables, unsigned int cpus, struct failure *why)
+int acpi_build(struct acpi_tables *tables, const struct guest_memory *memory, unsigned int cpus,
+	       bool pci, struct failure *why)
 {
-	void *dsdt, *facs, *fadt, *madt, *rsdt, *xsdt;
+	void *dsdt, *facs, *rsdt, *xsdt, *table[ACPI_TABLES_MAX];
+	unsigned int count = 2, i;
 
 	memset(tables, 0, sizeof(*tables));
 	take(tables, sizeof(struct acpi_rsdp));
@@ -371,12 +435,17 @@ int acpi_build(struct acpi_tables *tables, unsigned int cpus, struct failure *wh
 	facs = put_facs(tables);
 	if (!dsdt || !facs)
 		goto full;
-	fadt = put_fadt(tables, dsdt, facs);
-	madt = put_madt(tables, cpus);
-	if (!fadt || !madt)
-		goto full;
-	rsdt = put_root(tables, "RSDT", 4, fadt, madt);
-	xsdt = put_root(tables, "XSDT", 8, fadt, madt);
+	table[0] = put_fadt(tables, dsdt, facs);
+	table[1] = put_madt(tables, cpus);
+	if (pci) {
+		table[count++] = put_mcfg(tables);
+		table[count++] = put_pci(tables, pci_window64(memory));
+	}
+	for (i = 0; i < count; i++)
+		if (!table[i])
+			goto full;
+	rsdt = put_root(tables, "RSDT", 4, table, count);
+	xsdt = put_root(tables, "XSDT", 8, table, count);
 	if (!rsdt || !xsdt)
 		goto full;
 	fill_rsdp(tables, rsdt, xsdt);

@@ -8,6 +8,7 @@
 #ifndef HULL_BOOT_BOOT_H
 #define HULL_BOOT_BOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,7 @@ enum boot_protocol {
  * @cmdline: never NULL
  * @protocol: BOOT_AUTO: by the image
  * @cpus: number of vCPUs
+ * @pci: there is a PCI bus
  */
 struct boot_config {
 	struct blob kernel;
@@ -70,6 +72,7 @@ struct boot_config {
 	const char *cmdline;
 	enum boot_protocol protocol;
 	unsigned int cpus;
+	bool pci;
 };
 
 /**
@@ -122,8 +125,9 @@ struct acpi_tables {
 	uint32_t size;
 };
 
-/* Composes all tables as they are at BOOT_ACPI. */
-int acpi_build(struct acpi_tables *tables, unsigned int cpus, struct failure *why);
+/* Composes all tables as they are at BOOT_ACPI; @pci: there is a PCI bus. */
+int acpi_build(struct acpi_tables *tables, const struct guest_memory *memory, unsigned int cpus,
+	       bool pci, struct failure *why);
 
 /* ---- common to the loaders (load.c) --------------------------------------------------------- */
 

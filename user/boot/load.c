@@ -152,14 +152,15 @@ static int put_bios_data(const struct guest_memory *memory)
 	       memory_write(memory, BOOT_EBDA, &ebda_kib, 1) ? -1 : 0;
 }
 
-static int put_acpi(const struct guest_memory *memory, unsigned int cpus, struct failure *why)
+static int put_acpi(const struct guest_memory *memory, const struct boot_config *config,
+		    struct failure *why)
 {
 	struct acpi_tables *tables = malloc(sizeof(*tables));
 	int ret = -1;
 
 	if (!tables)
 		return fail(why, "out of memory");
-	if (!acpi_build(tables, cpus, why))
+	if (!acpi_build(tables, memory, config->cpus, config->pci, why))
 		ret = memory_write(memory, BOOT_ACPI, tables->data, tables->size);
 	free(tables);
 	return ret;
@@ -203,7 +204,7 @@ int boot_load(const struct guest_memory *memory, const struct boot_config *confi
 	const struct blob *kernel = &config->kernel;
 
 	memset(entry, 0, sizeof(*entry));
-	if (put_bios_data(memory) || put_acpi(memory, config->cpus, why))
+	if (put_bios_data(memory) || put_acpi(memory, config, why))
 		return -1;
 	if (!kernel->size)
 		return fail(why, "%s is empty", kernel->name);

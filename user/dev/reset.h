@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The reset control register, and the absent PCI configuration ports around it.
+ * The reset control register, and the way to the PCI configuration ports around it.
  */
 #ifndef HULL_DEV_RESET_H
 #define HULL_DEV_RESET_H
@@ -16,6 +16,7 @@
 struct reset {
 	struct device device;
 	struct power power;
+	struct device *pci;	/* the ports of PCI; NULL: there is none */
 	uint8_t control;
 };
 

@@ -225,7 +225,8 @@ static int add_fw_cfg_files(struct machine *machine, struct failure *why)
 	machine->acpi = malloc(sizeof(*machine->acpi));
 	if (!machine->acpi)
 		return fail(why, "out of memory");
-	if (acpi_build(machine->acpi, machine->config->cpus, why))
+	if (acpi_build(machine->acpi, &machine->memory, machine->config->cpus,
+		       false, why))
 		return -1;
 	if (fw_cfg_add_file(fw_cfg, "etc/e820", machine->e820, count * sizeof(machine->e820[0])) ||
 	    fw_cfg_add_file(fw_cfg, "etc/acpi/rsdp", machine->acpi->data, ACPI_RSDP_SIZE) ||
