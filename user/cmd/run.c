@@ -48,6 +48,7 @@ enum {
 	OPT_MODULE,
 	OPT_BOOT,
 	OPT_TRACE,
+	OPT_RNG,
 };
 
 static const struct argp_option options[] = {
@@ -62,6 +63,7 @@ static const struct argp_option options[] = {
 	{ "paging", OPT_PAGING, "MODE", 0, "nested or shadow (default: as the module prefers)", 2 },
 	{ "serial", OPT_SERIAL, "WHERE", 0,
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
+	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
 	{ "stats", OPT_STATS, NULL, 0, "Print a table of exits at the end", 3 },
@@ -203,6 +205,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DEBUG_EXIT:
 		run->machine.debug_exit = true;
 		break;
+	case OPT_RNG:
+		run->machine.rng = true;
+		break;
 	case OPT_STATS:
 		run->stats = true;
 		break;
@@ -298,6 +303,7 @@ int cmd_run(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &run);
 	run.boot.cpus = run.machine.cpus;
+	run.boot.pci = machine_has_pci(&run.machine);
 	if (!load_files(&run, &why))
 		status = run_machine(&run, &why);
 	free_files(&run.boot);

@@ -2,9 +2,9 @@
 /*
  * The machine: VM, vCPUs, memory, bus, devices, console, and how it ends.
  *
- * Threads: one for each vCPU, which answers its own device accesses; and the main thread in
- * machine_loop(), which has console input, time and signals. Whoever ends the machine calls
- * machine_end(): the first reason stays.
+ * Threads: one for each vCPU, which answers its own device accesses; one for each virtio device;
+ * and the main thread in loop_run(), which has console input, time and signals. Whoever ends the
+ * machine calls machine_end(): the first reason stays.
  */
 #ifndef HULL_MACHINE_MACHINE_H
 #define HULL_MACHINE_MACHINE_H
@@ -18,6 +18,7 @@
 #include "dev/debug_exit.h"
 #include "dev/fw_cfg.h"
 #include "dev/i8042.h"
+#include "dev/pci.h"
 #include "dev/pm.h"
 #include "dev/pvpanic.h"
 #include "dev/reset.h"
@@ -28,6 +29,7 @@
 #include "machine/console.h"
 #include "machine/failure.h"
 #include "machine/memory.h"
+#include "virtio/pci.h"
 
 enum end_kind {
 	END_NONE,
@@ -68,6 +70,7 @@ struct vcpu {
  * @debug_exit: there is a debug exit port
  * @trace_unclaimed: say what no device claims
  * @serial: where the serial port goes
+ * @rng: there is a source of random numbers
  */
 struct machine_config {
 	uint64_t memory;
@@ -77,6 +80,7 @@ struct machine_config {
 	bool debug_exit;
 	bool trace_unclaimed;
 	struct console_config serial;
+	bool rng;
 };
 
 struct machine {
@@ -98,6 +102,10 @@ struct machine {
 	struct debug_exit debug_exit;
 	struct e820_entry e820[E820_MAX];
 	struct acpi_tables *acpi;
+
+	struct pci_host pci;
+	struct virtio_pci *virtio[PCI_SLOTS];
+	unsigned int virtios;
 
 	struct vcpu *vcpu;
 	unsigned int vcpus;
@@ -134,6 +142,14 @@ int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct fai
 int vcpu_start(struct vcpu *vcpu, struct failure *why);
 void vcpu_stop(struct vcpu *vcpu);
 void vcpu_destroy(struct vcpu *vcpu);
+
+/* ---- pci.c ---------------------------------------------------------------------------------- */
+
+bool machine_has_pci(const struct machine_config *config);
+int pci_create(struct machine *machine, struct failure *why);
+int pci_start(struct machine *machine, struct failure *why);
+void pci_stop(struct machine *machine);
+void pci_destroy(struct machine *machine);
 
 /* ---- cpuid.c -------------------------------------------------------------------------------- */
 

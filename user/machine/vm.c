@@ -226,7 +226,7 @@ static int add_fw_cfg_files(struct machine *machine, struct failure *why)
 	if (!machine->acpi)
 		return fail(why, "out of memory");
 	if (acpi_build(machine->acpi, &machine->memory, machine->config->cpus,
-		       false, why))
+		       machine_has_pci(machine->config), why))
 		return -1;
 	if (fw_cfg_add_file(fw_cfg, "etc/e820", machine->e820, count * sizeof(machine->e820[0])) ||
 	    fw_cfg_add_file(fw_cfg, "etc/acpi/rsdp", machine->acpi->data, ACPI_RSDP_SIZE) ||
@@ -263,7 +263,7 @@ int machine_add_devices(struct machine *machine, struct failure *why)
 		if (bus_add(&machine->bus, HULL_SPACE_PORT, map[i].port, map[i].length,
 			    map[i].device))
 			return fail(why, "too many devices");
-	return 0;
+	return pci_create(machine, why);
 }
 
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,
@@ -283,8 +283,8 @@ int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,
 
 int machine_run(struct machine *machine, struct failure *why)
 {
+	int ret = pci_start(machine, why);
 	unsigned int i;
-	int ret = 0;
 
 	for (i = 0; i < machine->vcpus && !ret; i++)
 		ret = vcpu_start(&machine->vcpu[i], why);
@@ -294,6 +294,7 @@ int machine_run(struct machine *machine, struct failure *why)
 	atomic_store(&machine->console.stopping, true);
 	for (i = 0; i < machine->vcpus; i++)
 		vcpu_stop(&machine->vcpu[i]);
+	pci_stop(machine);
 	console_close(&machine->console);
 	return ret;
 }
@@ -303,6 +304,7 @@ void machine_destroy(struct machine *machine)
 	while (machine->vcpus)
 		vcpu_destroy(&machine->vcpu[--machine->vcpus]);
 	free(machine->vcpu);
+	pci_destroy(machine);
 	console_close(&machine->console);
 	if (machine->vm >= 0)
 		close(machine->vm);

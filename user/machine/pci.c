@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The PCI bus of the machine and the devices on it, in the order in which they get their slots.
+ * There is a bus only where there is a device for it: guests without one have nothing to scan.
+ *
+ * Locks: the list is constant once vCPUs run. Interrupts and doorbells are ioctls, of any thread.
+ */
+#include <stdlib.h>
+
+#include "machine/machine.h"
+#include "virtio/rng.h"
+
+/* Classes of PCI. */
+#define CLASS_OTHER		0x00ff00
+
+bool machine_has_pci(const struct machine_config *config)
+{
+	return config->rng;
+}
+
+/* ---- what PCI reaches the module by --------------------------------------------------------- */
+
+/* The guest chose address and data: what is no interrupt reaches nobody. */
+static void send_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	struct machine *machine = opaque;
+
+	hull_send_msi(machine->vm, address, data);
+}
+
+static void set_irq(void *opaque, unsigned int gsi, bool level)
+{
+	struct machine *machine = opaque;
+
+	hull_set_irq(machine->vm, gsi, level);
+}
+
+static void doorbell_range(struct hull_range *range, uint64_t address, int eventfd)
+{
+	*range = (struct hull_range){
+		.space = HULL_SPACE_MEMORY, .delivery = HULL_DELIVER_DOORBELL,
+		.start = address, .length = 4, .consumer = -1, .eventfd = eventfd,
+	};
+}
+
+static int add_doorbell(void *opaque, uint64_t address, int eventfd)
+{
+	struct machine *machine = opaque;
+	struct hull_range range;
+
+	doorbell_range(&range, address, eventfd);
+	return hull_add_range(machine->vm, &range);
+}
+
+static void remove_doorbell(void *opaque, uint64_t address, int eventfd)
+{
+	struct machine *machine = opaque;
+	struct hull_range range;
+
+	doorbell_range(&range, address, eventfd);
+	hull_remove_range(machine->vm, &range);
+}
+
+/* Tables of guests with shadow paging may be where a device writes. */
+static void tell_written(void *opaque, uint64_t gpa, uint64_t size)
+{
+	struct machine *machine = opaque;
+
+	hull_memory_written(machine->vm, gpa, size);
+}
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+/* Takes @device over, also when it fails; NULL is a creation that failed. */
+static int add(struct machine *machine, struct virtio_device *device, uint32_t class,
+	       struct failure *why)
+{
+	struct virtio_pci *pci;
+
+	if (!device)
+		return -1;
+	pci = malloc(sizeof(*pci));
+	if (!pci || machine->virtios == PCI_SLOTS) {
+		fail(why, pci ? "too many devices" : "out of memory");
+		free(pci);
+		virtio_destroy(device);
+		return -1;
+	}
+	pci->device = device;
+	machine->virtio[machine->virtios++] = pci;
+	return virtio_pci_add(pci, device, &machine->pci, class, why);
+}
+
+static int add_devices(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	struct guest_memory *memory = &machine->memory;
+
+	if (config->rng && add(machine, virtio_rng_create(memory, why), CLASS_OTHER, why))
+		return -1;
+	return 0;
+}
+
+int pci_create(struct machine *machine, struct failure *why)
+{
+	struct pci_platform platform = {
+		.send_msi = send_msi, .set_irq = set_irq,
+		.add_doorbell = add_doorbell, .remove_doorbell = remove_doorbell,
+		.opaque = machine,
+	};
+	uint32_t paging = machine->config->paging;
+
+	if (!machine_has_pci(machine->config))
+		return 0;
+	if (paging == HULL_PAGING_AUTO)
+		paging = machine->info.paging;
+	if (paging == HULL_PAGING_SHADOW) {
+		machine->memory.opaque = machine;
+		machine->memory.written = tell_written;
+	}
+	pci_host_init(&machine->pci, &machine->bus, &machine->memory, platform);
+	machine->reset.pci = &machine->pci.ports;
+	if (bus_add(&machine->bus, HULL_SPACE_MEMORY, PCI_ECAM, PCI_ECAM_SIZE,
+		    &machine->pci.ecam))
+		return fail(why, "too many devices");
+	if (add_devices(machine, why))
+		return -1;
+	return pci_host_assign(&machine->pci, why);
+}
+
+int pci_start(struct machine *machine, struct failure *why)
+{
+	unsigned int i;
+
+	for (i = 0; i < machine->virtios; i++)
+		if (virtio_start(machine->virtio[i]->device, why))
+			return -1;
+	return 0;
+}
+
+void pci_stop(struct machine *machine)
+{
+	unsigned int i;
+
+	for (i = 0; i < machine->virtios; i++)
+		virtio_stop(machine->virtio[i]->device);
+}
+
+void pci_destroy(struct machine *machine)
+{
+	while (machine->virtios) {
+		struct virtio_pci *pci = machine->virtio[--machine->virtios];
+
+		virtio_destroy(pci->device);
+		free(pci);
+	}
+}
