@@ -2,6 +2,7 @@
 /*
  * hull run: start a guest, stay with it, say how it ended.
  */
+#define _GNU_SOURCE
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "cmd/cmd.h"
 #include "machine/machine.h"
+#include "virtio/blk.h"
 
 #define DEFAULT_MEMORY	(512 * MIB)
 #define MAX_CPUS	255
@@ -31,6 +33,8 @@ static const char doc[] =
 	"\n"
 	"Examples:\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n";
 
@@ -49,6 +53,7 @@ enum {
 	OPT_BOOT,
 	OPT_TRACE,
 	OPT_RNG,
+	OPT_DISK,
 };
 
 static const struct argp_option options[] = {
@@ -63,6 +68,8 @@ static const struct argp_option options[] = {
 	{ "paging", OPT_PAGING, "MODE", 0, "nested or shadow (default: as the module prefers)", 2 },
 	{ "serial", OPT_SERIAL, "WHERE", 0,
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
+	{ "disk", OPT_DISK, "FILE[,ro][,serial=S][,queues=N]", 0,
+	  "A raw file or block device as a disk (virtio); may be repeated", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
@@ -123,6 +130,43 @@ static void parse_paging(struct argp_state *state, const char *arg, unsigned int
 		*paging = HULL_PAGING_AUTO;
 	else
 		argp_error(state, "--paging %s: must be nested or shadow", arg);
+}
+
+static void parse_disk_word(struct argp_state *state, char *word, struct disk_config *disk)
+{
+	char *end;
+
+	if (!strcmp(word, "ro")) {
+		disk->read_only = true;
+	} else if (!strncmp(word, "serial=", 7)) {
+		if (!word[7] || strlen(word + 7) > DISK_SERIAL)
+			argp_error(state, "--disk: a serial number has 1 to %u characters",
+				   DISK_SERIAL);
+		strcpy(disk->serial, word + 7);
+	} else if (!strncmp(word, "queues=", 7)) {
+		disk->queues = strtoul(word + 7, &end, 10);
+		if (*end || disk->queues < 1 || disk->queues > BLK_QUEUES_MAX)
+			argp_error(state, "--disk: queues must be 1 to %u", BLK_QUEUES_MAX);
+	} else {
+		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, serial=S and "
+			   "queues=N", word);
+	}
+}
+
+static void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine)
+{
+	struct disk_config *disk = &machine->disk[machine->disks];
+	char *word;
+
+	if (machine->disks == MACHINE_DISKS)
+		argp_error(state, "more than %u disks", MACHINE_DISKS);
+	machine->disks++;
+	disk->queues = 1;
+	disk->path = strsep(&arg, ",");
+	if (!*disk->path)
+		argp_error(state, "--disk: which file?");
+	while ((word = strsep(&arg, ",")))
+		parse_disk_word(state, word, disk);
 }
 
 static void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol)
@@ -205,6 +249,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DEBUG_EXIT:
 		run->machine.debug_exit = true;
 		break;
+	case OPT_DISK:
+		parse_disk(state, arg, &run->machine);
+		break;
 	case OPT_RNG:
 		run->machine.rng = true;
 		break;
@@ -277,7 +324,8 @@ static int run_machine(struct run_options *run, struct failure *why)
 	}
 	/* Loaded before the module is needed: a bad kernel is reported on every machine. */
 	if (machine_create(machine, &run->machine, why) ||
-	    boot_load(&machine->memory, &run->boot, &entry, why))
+	    boot_load(&machine->memory, &run->boot, &entry, why) ||
+	    machine_open_disks(machine, why))
 		goto out;
 	free_files(&run->boot);
 	if (machine_open(machine, why) || machine_add_devices(machine, why) ||

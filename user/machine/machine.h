@@ -24,6 +24,7 @@
 #include "dev/reset.h"
 #include "dev/rtc.h"
 #include "dev/serial.h"
+#include "disk/disk.h"
 #include "lib/hull_lib.h"
 #include "machine/bus.h"
 #include "machine/console.h"
@@ -61,6 +62,16 @@ struct vcpu {
 	struct hull_endpoint endpoint;
 };
 
+#define MACHINE_DISKS	16
+#define DISK_SERIAL	20
+
+struct disk_config {
+	const char *path;
+	bool read_only;
+	char serial[DISK_SERIAL + 1];
+	unsigned int queues;
+};
+
 /**
  * struct machine_config - what the machine is made of
  * @memory: bytes
@@ -71,6 +82,8 @@ struct vcpu {
  * @trace_unclaimed: say what no device claims
  * @serial: where the serial port goes
  * @rng: there is a source of random numbers
+ * @disk: disks, in the order in which the guest finds them
+ * @disks: how many
  */
 struct machine_config {
 	uint64_t memory;
@@ -81,6 +94,8 @@ struct machine_config {
 	bool trace_unclaimed;
 	struct console_config serial;
 	bool rng;
+	struct disk_config disk[MACHINE_DISKS];
+	unsigned int disks;
 };
 
 struct machine {
@@ -103,6 +118,7 @@ struct machine {
 	struct e820_entry e820[E820_MAX];
 	struct acpi_tables *acpi;
 
+	struct disk *disk[MACHINE_DISKS];	/* until a device takes it over */
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
 	unsigned int virtios;
@@ -123,6 +139,7 @@ struct machine {
 /* In this order; destroy whatever part was created. Each returns 0 or -1 with the reason. */
 int machine_create(struct machine *machine, const struct machine_config *config,
 		   struct failure *why);
+int machine_open_disks(struct machine *machine, struct failure *why);
 int machine_open(struct machine *machine, struct failure *why);
 int machine_add_devices(struct machine *machine, struct failure *why);
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,

@@ -5,17 +5,20 @@
  *
  * Locks: the list is constant once vCPUs run. Interrupts and doorbells are ioctls, of any thread.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "machine/machine.h"
+#include "virtio/blk.h"
 #include "virtio/rng.h"
 
 /* Classes of PCI. */
+#define CLASS_DISK		0x010000
 #define CLASS_OTHER		0x00ff00
 
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng;
+	return config->rng || config->disks;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -91,11 +94,43 @@ static int add(struct machine *machine, struct virtio_device *device, uint32_t c
 	return virtio_pci_add(pci, device, &machine->pci, class, why);
 }
 
+/* Disks are opened early: what is wrong with them is reported on every machine. */
+int machine_open_disks(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	unsigned int i;
+
+	for (i = 0; i < config->disks; i++) {
+		machine->disk[i] = raw_open(config->disk[i].path, config->disk[i].read_only, why);
+		if (!machine->disk[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int add_disk(struct machine *machine, unsigned int index, struct failure *why)
+{
+	const struct disk_config *config = &machine->config->disk[index];
+	struct disk *disk = machine->disk[index];
+	char name[16];
+	struct blk_config blk = {
+		.name = name, .serial = config->serial, .queues = config->queues,
+	};
+
+	snprintf(name, sizeof(name), "disk%u", index);
+	machine->disk[index] = NULL;
+	return add(machine, virtio_blk_create(disk, &blk, &machine->memory, why), CLASS_DISK, why);
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
 	struct guest_memory *memory = &machine->memory;
+	unsigned int i;
 
+	for (i = 0; i < config->disks; i++)
+		if (add_disk(machine, i, why))
+			return -1;
 	if (config->rng && add(machine, virtio_rng_create(memory, why), CLASS_OTHER, why))
 		return -1;
 	return 0;
@@ -148,10 +183,15 @@ void pci_stop(struct machine *machine)
 
 void pci_destroy(struct machine *machine)
 {
+	unsigned int i;
+
 	while (machine->virtios) {
 		struct virtio_pci *pci = machine->virtio[--machine->virtios];
 
 		virtio_destroy(pci->device);
 		free(pci);
 	}
+	for (i = 0; i < MACHINE_DISKS; i++)
+		if (machine->disk[i])
+			machine->disk[i]->ops->close(machine->disk[i]);
 }

@@ -397,16 +397,18 @@ int virtio_start(struct virtio_device *device, struct failure *why)
 
 void virtio_stop(struct virtio_device *device)
 {
-	unsigned int i;
+	bool started = device->worker.started;
 
-	worker_stop(&device->worker);
+	/* As a reset: what is in flight ends on the thread that began it. */
 	pthread_mutex_lock(&device->lock);
-	for (i = 0; i < device->queues; i++)
-		end_queue(&device->queue[i]);
+	device->resetting = true;
+	event_signal(device->control);
+	while (started && device->resetting)
+		pthread_cond_wait(&device->reset_done, &device->lock);
 	pthread_mutex_unlock(&device->lock);
-	if (device->running && device->ops->stop)
-		device->ops->stop(device);
-	device->running = false;
+	if (!started)
+		virtio_work(device);
+	worker_stop(&device->worker);
 }
 
 void virtio_destroy(struct virtio_device *device)
