@@ -280,7 +280,7 @@ int queue_take(struct queue *queue, struct chain *chain)
 
 void queue_give(struct queue *queue, const struct chain *chain, uint32_t written)
 {
-	struct vring_used_elem *elem = &queue->used->ring[queue->last_used % queue->setup.size];
+	struct vring_used_elem *elem;
 	unsigned int i;
 
 	/* All that may have been written, which after errors is not only what counts. */
@@ -289,6 +289,7 @@ void queue_give(struct queue *queue, const struct chain *chain, uint32_t written
 	if (queue->broken)
 		return;
 	queue->busy[chain->head / 64] &= ~(1ULL << chain->head % 64);
+	elem = &queue->used->ring[queue->last_used % queue->setup.size];
 	elem->id = chain->head;
 	elem->len = written;
 	announce(queue, elem, sizeof(*elem));
