@@ -80,4 +80,8 @@ struct disk {
 /* @path stays the caller's. NULL with the reason. */
 struct disk *raw_open(const char *path, bool read_only, struct failure *why);
 
+/* By one of aio.h's engines. */
+struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
+			 struct failure *why);
+
 #endif

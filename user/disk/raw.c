@@ -3,8 +3,8 @@
  * Files and block devices as they are. The page cache is used; a flush is fdatasync().
  *
  * A disk that is written to belongs to one process: it has an exclusive lock of the whole file (of
- * the open file, so it ends with it), one that is only read a shared lock. Others who ask for locks,
- * as QEMU's tools do, see that.
+ * the open file, so it ends with it), one that is only read a shared lock. Others who ask for
+ * locks, as QEMU's tools do, see that.
  *
  * Locks: none; one thread.
  */
@@ -265,11 +265,9 @@ static int measure(struct raw *raw, struct failure *why)
 	return 0;
 }
 
-static int start_aio(struct raw *raw, struct failure *why)
+static int start_aio(struct raw *raw, struct aio *(*create)(int file), struct failure *why)
 {
-	raw->aio = aio_uring_create(raw->fd);
-	if (!raw->aio)
-		raw->aio = aio_threads_create(raw->fd);
+	raw->aio = create(raw->fd);
 	if (!raw->aio)
 		return fail(why, "cannot start what disk %s is read by: %s", raw->disk.name,
 			    strerror(errno));
@@ -279,7 +277,8 @@ static int start_aio(struct raw *raw, struct failure *why)
 	return 0;
 }
 
-struct disk *raw_open(const char *path, bool read_only, struct failure *why)
+struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
+			 struct failure *why)
 {
 	static const struct disk_ops ops = {
 		.submit = raw_submit, .commit = raw_commit, .complete = raw_complete,
@@ -296,9 +295,21 @@ struct disk *raw_open(const char *path, bool read_only, struct failure *why)
 	raw->disk.name = path;
 	raw->disk.read_only = read_only;
 	if (open_file(raw, read_only, why) || lock_file(raw, why) || measure(raw, why) ||
-	    start_aio(raw, why)) {
+	    start_aio(raw, create, why)) {
 		raw_close(&raw->disk);
 		return NULL;
 	}
 	return &raw->disk;
+}
+
+static struct aio *best_engine(int file)
+{
+	struct aio *aio = aio_uring_create(file);
+
+	return aio ? aio : aio_threads_create(file);
+}
+
+struct disk *raw_open(const char *path, bool read_only, struct failure *why)
+{
+	return raw_open_by(path, read_only, best_engine, why);
 }
