@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Writes the images of the unit tests as first inputs for the fuzzers: seeds DIRECTORY. */
+/* Writes first inputs for the fuzzers, images of the unit tests and a queue: seeds DIRECTORY. */
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ring.h>
 #include <stdio.h>
 
 #include "image.h"
@@ -18,6 +20,28 @@ static int put(const char *directory, const char *name, const struct image *imag
 	return fclose(file) || done != image->blob.size;
 }
 
+/* Two requests of virtio-blk, one by a table: the format is virtio.h's. */
+static void image_queue(struct image *image)
+{
+	const struct vring_desc desc[8] = {
+		{ 0x20000, 16, VRING_DESC_F_NEXT, 1 },
+		{ 0x30000, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2 },
+		{ 0x20100, 1, VRING_DESC_F_WRITE, 0 },
+		{ 0x20010, 48, VRING_DESC_F_INDIRECT, 0 },
+	};
+	const uint16_t avail[3 + 8] = { 0, 2, 0, 3 };
+	const struct virtio_blk_outhdr header = { .type = VIRTIO_BLK_T_IN, .sector = 3 };
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4 | 2;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), &header, sizeof(header));
+	memcpy(at += sizeof(header), desc, 3 * sizeof(desc[0]));
+	image->blob.size = at + 3 * sizeof(desc[0]) - image->data;
+}
+
 int main(int argc, char **argv)
 {
 	static struct image image;
@@ -31,5 +55,8 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "pvh/seed", &image);
 	image_multiboot(&image, 3);
 	bad |= put(argv[1], "multiboot/seed", &image);
+	image_queue(&image);
+	bad |= put(argv[1], "queue/seed", &image);
+	bad |= put(argv[1], "blk/seed", &image);
 	return bad;
 }

@@ -338,7 +338,7 @@ void pci_host_init(struct pci_host *host, struct bus *bus, const struct guest_me
 	static const struct pci_id id = {
 		.vendor = BRIDGE_VENDOR, .device = BRIDGE_DEVICE, .class = BRIDGE_CLASS,
 	};
-	static const struct pci_ops none = { NULL };
+	static const struct pci_ops none = { .read = NULL };
 
 	memset(host, 0, sizeof(*host));
 	host->ports = (struct device){
