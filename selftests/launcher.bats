@@ -40,7 +40,11 @@ codes() {
 		"run --kernel x --mem 99999999G" "run --kernel x --timeout 0" \
 		"run --kernel x --timeout -1" "run --kernel x --timeout soon" \
 		"run --kernel x --timeout nan" "run --kernel x --paging other" \
-		"run --kernel x --boot other" "run --kernel x y" "check x" "check --no-such"; do
+		"run --kernel x --boot other" "run --kernel x --disk" \
+		"run --kernel x --disk ,ro" "run --kernel x --disk d,rw" "run --kernel x --disk d,queues=0" \
+		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
+		"run --kernel x --disk d,serial=" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
 		[ "$status" -eq 125 ]
@@ -149,6 +153,43 @@ codes() {
 		hull run --kernel "$image" --mem $((need - 1))M --initrd "$BATS_TEST_TMPDIR/initrd"
 		[[ $output == *"at least $((need + 20)) MiB"* ]]
 	done
+}
+
+@test "disks that cannot be are refused by name" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir directory
+	mkfifo fifo
+	: >empty
+	head -c 511 /dev/zero >short
+	head -c 1000 /dev/zero >odd
+	local case
+	for case in "missing:cannot open disk missing: No such file" \
+		"directory:disk directory is neither a file nor a block device" \
+		"fifo:disk fifo is neither a file nor a block device" \
+		"empty:disk empty is too short: it has 0 bytes" \
+		"short:disk short is too short: it has 511 bytes" \
+		"odd:the size of disk odd, 1000 bytes, is no multiple of 512"; do
+		hull run --kernel "$GUEST" --disk "${case%%:*}"
+		[ "$status" -eq 125 ]
+		[[ $output == "hull: ${case#*:}"* ]]
+		hull run --kernel "$GUEST" --disk "${case%%:*},ro"
+		[ "$status" -eq 125 ]
+	done
+	truncate -s 1M good
+	hull run --kernel "$GUEST" --disk good --disk good
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: disk good is in use by another process, or given twice"* ]]
+	chmod 444 good
+	if [ "$(id -u)" -eq 0 ]; then
+		chmod 755 . "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$BATS_FILE_TMPDIR")"
+		cp "$HULL" "$GUEST" .
+		run setpriv --reuid 65534 --clear-groups ./hull run --kernel guest.elf --disk good
+	else
+		run "$HULL" run --kernel "$GUEST" --disk good
+	fi
+	printf '%s\n' "$output"
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot write to disk good: Permission denied (--disk good,ro only reads it)"* ]]
 }
 
 @test "without the module: run says so, check says why" {

@@ -12,102 +12,11 @@
  *	echo					print what the serial port receives, up to a dot
  *	half					print half a line, then hang
  */
-#include <stdint.h>
-
-#define PORT_SERIAL	0x3f8
-
-void start(uint32_t magic, uint32_t info);
-
-asm(".pushsection .head, \"a\"\n"
-    "	.balign 4\n"
-    "	.long 0x1badb002, 3, -(0x1badb002 + 3)\n"
-    "	.popsection\n"
-    "	.pushsection .note.pvh, \"a\", @note\n"
-    "	.balign 4\n"
-    "	.long 4, 4, 18\n"
-    "	.asciz \"Xen\"\n"
-    "	.long entry\n"
-    "	.popsection\n"
-    "	.globl entry\n"
-    "entry:\n"
-    "	mov	$stack_end, %esp\n"
-    "	push	%ebx\n"
-    "	push	%eax\n"
-    "	call	start\n"
-    "1:	cli\n"
-    "	hlt\n"
-    "	jmp	1b\n"
-    "	.lcomm	stack, 8192\n"
-    "	.set	stack_end, stack + 8192\n");
-
-static void outb(uint16_t port, uint8_t value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static void outw(uint16_t port, uint16_t value)
-{
-	asm volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint8_t inb(uint16_t port)
-{
-	uint8_t value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static uint32_t inl(uint16_t port)
-{
-	uint32_t value;
-
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static void print(const char *text)
-{
-	while (*text)
-		outb(PORT_SERIAL, *text++);
-}
-
-static void print_bytes(uint32_t start, uint32_t size)
-{
-	const volatile char *byte = (const volatile char *)start;
-
-	while (size--)
-		outb(PORT_SERIAL, *byte++);
-}
-
-static void print_hex(uint64_t number)
-{
-	int shift;
-
-	for (shift = 60; shift >= 0; shift -= 4)
-		outb(PORT_SERIAL, "0123456789abcdef"[number >> shift & 15]);
-}
-
-static uint32_t get32(uint32_t address)
-{
-	return *(const volatile uint32_t *)address;
-}
+#include "start.h"
 
 static uint64_t get64(uint32_t address)
 {
 	return *(const volatile uint64_t *)address;
-}
-
-static int same(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
-
-static void power_off(void)
-{
-	outw(0x604, 1 << 13 | 5 << 10);
 }
 
 static void triple_fault(void)
@@ -220,7 +129,7 @@ static void command(const char *word, uint32_t info, int pvh)
 void start(uint32_t magic, uint32_t info)
 {
 	int pvh = magic != 0x2badb002;
-	const char *word = (const char *)(pvh ? get32(info + 24) : get32(info + 16));
+	const char *word = command_line(magic, info);
 
 	print(pvh ? "guest: started by PVH: " : "guest: started by multiboot: ");
 	print(word);

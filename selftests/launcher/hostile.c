@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guest that is a hostile driver: for each virtio device on the PCI bus it makes the number of
+ * chains that its command line says, most of them malformed in some way, in rings that are now and
+ * then rewritten while the device works; and looks at the end whether the device does, after a
+ * reset, what a good driver wants. Says so on the serial port and powers off.
+ *
+ * All it lets devices write to is its own memory from BUFFERS on.
+ */
+#include "start.h"
+
+#define SIZE		8		/* of a queue */
+#define RINGS		0x200000
+#define AVAIL		(RINGS + 0x1000)
+#define USED		(RINGS + 0x2000)
+#define BUFFERS		0x400000
+#define MEMORY_END	0x1000000	/* 16 MiB */
+
+#define NEXT		1
+#define WRITE		2
+#define TABLE		4
+#define NEEDS_RESET	0x40
+
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+
+struct device {
+	uint32_t slot, type;
+	volatile uint8_t *common, *config, *notify;
+	uint32_t step;
+};
+
+static uint32_t answered, broken, resets;
+static volatile struct desc *const desc = (volatile struct desc *)RINGS;
+static volatile uint16_t *const avail = (volatile uint16_t *)AVAIL;
+static volatile uint16_t *const used = (volatile uint16_t *)USED;
+
+static uint32_t next_random(void)
+{
+	static uint32_t state = 0x68756c6c;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+static void print_number(uint32_t number)
+{
+	char text[11];
+	char *at = text + 10;
+
+	*at = '\0';
+	do {
+		*--at = '0' + number % 10;
+		number /= 10;
+	} while (number);
+	print(at);
+}
+
+/* ---- PCI ------------------------------------------------------------------------------------ */
+
+static uint32_t cfg(uint32_t slot, uint32_t offset)
+{
+	outl(0xcf8, 0x80000000 | slot << 11 | (offset & ~3U));
+	return inl(0xcfc) >> 8 * (offset & 3);
+}
+
+static volatile uint8_t *cap_address(uint32_t slot, uint32_t cap)
+{
+	uint32_t bar = cfg(slot, 0x10 + 4 * (cfg(slot, cap + 4) & 0xff)) & ~15U;
+
+	return (volatile uint8_t *)(bar + cfg(slot, cap + 8));
+}
+
+static int find_device(uint32_t slot, struct device *device)
+{
+	uint32_t id = cfg(slot, 0), cap;
+
+	if ((id & 0xffff) != 0x1af4)
+		return 0;
+	device->slot = slot;
+	device->type = (id >> 16) - 0x1040;
+	for (cap = cfg(slot, 0x34) & 0xff; cap; cap = cfg(slot, cap + 1) & 0xff) {
+		if ((cfg(slot, cap) & 0xff) != 9)
+			continue;
+		switch (cfg(slot, cap + 3) & 0xff) {
+		case 1:
+			device->common = cap_address(slot, cap);
+			break;
+		case 2:
+			device->notify = cap_address(slot, cap);
+			device->step = cfg(slot, cap + 16);
+			break;
+		case 4:
+			device->config = cap_address(slot, cap);
+			break;
+		}
+	}
+	return 1;
+}
+
+/* ---- the driver ----------------------------------------------------------------------------- */
+
+static void put32(const struct device *device, uint32_t offset, uint32_t value)
+{
+	*(volatile uint32_t *)(device->common + offset) = value;
+}
+
+static void put16(const struct device *device, uint32_t offset, uint16_t value)
+{
+	*(volatile uint16_t *)(device->common + offset) = value;
+}
+
+static uint8_t status(const struct device *device)
+{
+	return device->common[20];
+}
+
+/* Tables and the event index are agreed on now and then. */
+static void begin(const struct device *device, uint32_t features)
+{
+	resets++;
+	device->common[20] = 0;
+	while (status(device))
+		asm volatile("pause");
+	device->common[20] = 3;
+	put32(device, 8, 0);
+	put32(device, 12, features);
+	put32(device, 8, 1);
+	put32(device, 12, 1);
+	device->common[20] = 0xb;
+}
+
+static void set_queue(const struct device *device, uint32_t index, uint32_t size)
+{
+	uint32_t i;
+
+	for (i = 0; i < 0x3000 / 4; i++)
+		((volatile uint32_t *)RINGS)[i] = 0;
+	put16(device, 22, index);
+	put16(device, 24, size);
+	put32(device, 32, RINGS);
+	put32(device, 36, 0);
+	put32(device, 40, AVAIL);
+	put32(device, 44, 0);
+	put32(device, 48, USED);
+	put32(device, 52, 0);
+	put16(device, 28, 1);
+	device->common[20] = 0xf;
+}
+
+static void kick(const struct device *device, uint32_t index)
+{
+	*(volatile uint16_t *)(device->notify + index * device->step) = index;
+}
+
+static uint64_t some_address(void)
+{
+	uint32_t r = next_random();
+
+	switch (r >> 28) {
+	case 0:
+		return RINGS + (r & 0x3fff);
+	case 1:
+		return MEMORY_END - (r & 0xff);
+	case 2:
+		return (uint64_t)r << 32 | next_random();
+	case 3:
+		return 0xc0000000 + (r & 0xffffff);
+	default:
+		return BUFFERS + (r & 0x3ffff);
+	}
+}
+
+static uint32_t some_length(void)
+{
+	static const uint32_t lengths[] = { 1, 16, 16, 16, 48, 512, 513, 4096, 65536, 1 << 20 };
+	uint32_t r = next_random();
+
+	switch (r >> 28) {
+	case 0:
+		return 0;
+	case 1:
+		return 0xffffffff - (r & 0xff);
+	default:
+		return lengths[r % 10];
+	}
+}
+
+static void some_descriptor(volatile struct desc *at, uint32_t index)
+{
+	uint32_t r = next_random();
+
+	at->addr = some_address();
+	at->len = some_length();
+	at->flags = r & 7 ? r >> 8 & 3 : r >> 8 & 7;
+	at->next = r >> 16 & 3 ? index + 1 : r >> 20 & 15;
+}
+
+/* Headers of requests of disks, tables of descriptors: at places that are pointed to. */
+static void fill_buffers(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 8; i++) {
+		volatile uint32_t *header = (volatile uint32_t *)(BUFFERS + i * 0x1000);
+
+		header[0] = next_random() % 15;
+		header[1] = 0;
+		header[2] = next_random() & 1 ? next_random() % 64 : next_random();
+		header[3] = next_random() & 7 ? 0 : next_random();
+	}
+	for (i = 0; i < 16; i++)
+		some_descriptor((volatile struct desc *)(BUFFERS + 0x8000) + i, i);
+}
+
+/* A request as disks want it, of which a part is then spoiled. */
+static void almost_good(void)
+{
+	desc[0].addr = BUFFERS + (next_random() & 7) * 0x1000;
+	desc[0].len = 16;
+	desc[0].flags = NEXT;
+	desc[0].next = 1;
+	desc[1].addr = BUFFERS + 0x10000;
+	desc[1].len = 512 << (next_random() & 3);
+	desc[1].flags = NEXT | (next_random() & WRITE);
+	desc[1].next = 2;
+	desc[2].addr = BUFFERS + 0x20000;
+	desc[2].len = 1;
+	desc[2].flags = WRITE;
+	if (next_random() & 1)
+		return;
+	some_descriptor(&desc[next_random() % 3], next_random() % 3);
+	if (!(next_random() & 3)) {
+		desc[0].addr = BUFFERS + 0x8000;
+		desc[0].len = 16 * (next_random() & 31);
+		desc[0].flags = TABLE;
+	}
+}
+
+static void post_some(uint32_t count)
+{
+	uint32_t i;
+
+	if (next_random() & 3)
+		almost_good();
+	else
+		for (i = 0; i < SIZE; i++)
+			some_descriptor(&desc[i], i);
+	for (i = 0; i < count; i++) {
+		avail[2 + (avail[1] + i) % SIZE] = next_random() & 15 ? 0 : next_random() & 15;
+		asm volatile("" : : : "memory");
+	}
+	avail[1] += next_random() & 31 ? count : next_random();
+}
+
+static void spoil_registers(const struct device *device)
+{
+	static const uint8_t places[] = { 0, 8, 12, 16, 22, 24, 26, 28, 32, 36, 40, 48, 52, 58 };
+	uint32_t place = places[next_random() % sizeof(places)];
+
+	if (next_random() & 1)
+		put16(device, place, next_random());
+	else
+		put32(device, place & ~3U, next_random());
+}
+
+/* Until the device has answered or wants a reset; or for a while. */
+static void wait_for(const struct device *device, uint16_t wanted)
+{
+	uint32_t i;
+
+	for (i = 0; i < 50; i++) {
+		if (status(device) & NEEDS_RESET)
+			break;
+		if (used[1] == wanted)
+			break;
+		/* Meanwhile the rings change. */
+		some_descriptor(&desc[3 + (i & 3)], i);
+	}
+	answered += used[1];
+	broken += !!(status(device) & NEEDS_RESET);
+}
+
+static void attack(const struct device *device, uint32_t chains)
+{
+	uint32_t queues = *(volatile uint16_t *)(device->common + 18);
+
+	while (chains) {
+		uint32_t queue = next_random() % (queues ? queues : 1), count = 1;
+		uint32_t features = next_random() & 1 ? 1U << 28 : 0;
+
+		if (next_random() & 1)
+			features |= 1U << 29;
+		begin(device, features);
+		set_queue(device, queue, SIZE);
+		fill_buffers();
+		if (!(next_random() & 15))
+			spoil_registers(device);
+		if (next_random() & 1)
+			count = chains < 8 ? chains : 1 + next_random() % 8;
+		chains -= count;
+		post_some(count);
+		kick(device, queue);
+		wait_for(device, avail[1]);
+	}
+}
+
+/* ---- is it alive? --------------------------------------------------------------------------- */
+
+static int good_request(const struct device *device)
+{
+	volatile uint32_t *header = (volatile uint32_t *)BUFFERS;
+	volatile uint8_t *done = (volatile uint8_t *)BUFFERS + 0x20000;
+
+	begin(device, 0);
+	set_queue(device, 0, SIZE);
+	header[0] = header[1] = header[2] = header[3] = 0;
+	*done = 0xff;
+	desc[0] = (struct desc){ BUFFERS, 16, NEXT, 1 };
+	desc[1] = (struct desc){ BUFFERS + 0x10000, 512, NEXT | WRITE, 2 };
+	desc[2] = (struct desc){ BUFFERS + 0x20000, 1, WRITE, 0 };
+	avail[2] = device->type == 2 ? 0 : 2;
+	asm volatile("" : : : "memory");
+	avail[1] = 1;
+	/* Others are only asked whether they took their driver. */
+	if (device->type != 2 && device->type != 4)
+		return status(device) == 0xf;
+	kick(device, 0);
+	while (!used[1] && !(status(device) & NEEDS_RESET))
+		asm volatile("pause");
+	return used[1] == 1 && (device->type != 2 || !*done);
+}
+
+void start(uint32_t magic, uint32_t info)
+{
+	const char *word = command_line(magic, info);
+	struct device device;
+	uint32_t chains = 0, slot;
+
+	for (; *word >= '0' && *word <= '9'; word++)
+		chains = chains * 10 + *word - '0';
+	for (slot = 1; slot < 32; slot++) {
+		if (!find_device(slot, &device))
+			continue;
+		answered = broken = resets = 0;
+		attack(&device, chains);
+		print("hostile: device of type ");
+		print_number(device.type);
+		print(": ");
+		print_number(chains);
+		print(" chains, answered ");
+		print_number(answered);
+		print(", needed a reset ");
+		print_number(broken);
+		print(" times of ");
+		print_number(resets);
+		print(good_request(&device) ? "; works\n" : "; DEAD\n");
+	}
+	print("hostile: done\n");
+	power_off();
+}
