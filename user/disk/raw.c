@@ -82,7 +82,7 @@ static void write_zeroes(struct raw *raw, struct disk_request *request)
 /* True: the request goes on. PUNCH, ZERO and writing are tried in turn. */
 static bool go_on_allocating(struct raw *raw, struct disk_request *request)
 {
-	if (request->aio.result != -EOPNOTSUPP && request->aio.result != -ENOSYS)
+	if (request->aio.result != -EOPNOTSUPP)
 		return false;
 	if (request->op == DISK_DISCARD) {
 		request->aio.result = 0;
