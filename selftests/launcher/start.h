@@ -73,7 +73,7 @@ static inline void print(const char *text)
 
 static inline void print_bytes(uint32_t start, uint32_t size)
 {
-	const volatile char *byte = (const volatile char *)start;
+	const volatile char *byte = (const volatile char *)(uintptr_t)start;
 
 	while (size--)
 		outb(PORT_SERIAL, *byte++);
@@ -89,7 +89,7 @@ static inline void print_hex(uint64_t number)
 
 static inline uint32_t get32(uint32_t address)
 {
-	return *(const volatile uint32_t *)address;
+	return *(const volatile uint32_t *)(uintptr_t)address;
 }
 
 static inline int same(const char *a, const char *b)
@@ -107,7 +107,7 @@ static inline void power_off(void)
 /* The command line. */
 static inline const char *command_line(uint32_t magic, uint32_t info)
 {
-	return (const char *)get32(magic != 0x2badb002 ? info + 24 : info + 16);
+	return (const char *)(uintptr_t)get32(magic != 0x2badb002 ? info + 24 : info + 16);
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include "dev/pci.h"
 #include "driver.h"
 #include "hull.h"
-#include "test.h"
+#include "../dev/test.h"
 
 static struct {
 	struct guest_memory memory;
