@@ -89,12 +89,11 @@ struct hull_backend {
 	const char *name;
 	u32 id;					/* HULL_BACKEND_* */
 	u32 hypercall_op;			/* enum hull_op: VMMCALL or VMCALL */
-	bool flat;				/* shadow paging: not for guests that do not page */
 	bool pae_registers;			/* loading CR3 checks what PAE's root holds */
 
 	/*
-	 * Can this machine? Sets hull_has_nested, hull_nested_format, hull_warning. 0, or -errno
-	 * after one clear line in the log.
+	 * Can this machine? Sets hull_has_nested, hull_has_real_mode, hull_flat,
+	 * hull_nested_format, hull_warning. 0, or -errno after one clear line in the log.
 	 */
 	int (*probe)(void);
 	int (*setup)(void);			/* after probe: allocate per-CPU areas */
@@ -127,6 +126,9 @@ struct hull_backend {
 extern const struct hull_backend *hull_backend;		/* __ro_after_init */
 extern bool hull_has_nested;		/* the CPUs translate in two dimensions; __ro_after_init */
 extern bool hull_has_shadow;		/* shadow paging can be had; __ro_after_init */
+extern bool hull_has_real_mode;		/* guests can be in it; __ro_after_init */
+/* Shadow paging: guests that do not page run on two-dimensional tables. __ro_after_init */
+extern bool hull_flat;
 extern const char *hull_warning;	/* of the CPU, to be said after a load; __initdata */
 extern const struct hull_backend hull_svm_backend, hull_vmx_backend;
 

@@ -87,6 +87,8 @@ static long dev_get_info(void *object, void *arg)
 		info->capabilities |= HULL_CAP_NESTED_PAGING;
 	if (hull_has_shadow)
 		info->capabilities |= HULL_CAP_SHADOW_PAGING;
+	if (hull_has_real_mode)
+		info->capabilities |= HULL_CAP_REAL_MODE;
 	if (hull_check)
 		info->capabilities |= HULL_CAP_CHECK_MODE;
 	info->backend = hull_backend->id;

@@ -15,6 +15,8 @@
 const struct hull_backend *hull_backend __ro_after_init;
 bool hull_has_nested __ro_after_init;
 bool hull_has_shadow __ro_after_init;
+bool hull_has_real_mode __ro_after_init;
+bool hull_flat __ro_after_init;
 const char *hull_warning __initdata;
 u32 hull_default_paging __ro_after_init;
 

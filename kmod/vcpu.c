@@ -224,6 +224,10 @@ static int run_once(struct hull_vcpu *vcpu)
 	}
 	exit->kind = HULL_X_NONE;
 	exit->broken = NULL;
+	if (unlikely(!hull_has_real_mode && !(vcpu->control.cr0 & X86_CR0_PE))) {
+		exit->broken = "real mode needs a CPU with EPT and unrestricted guests";
+		return hull_vcpu_end(vcpu, HULL_END_BAD_STATE, 0, 0, 0);
+	}
 	err = hull_backend->run(vcpu);
 	if (err == -EBUSY)
 		return err;

@@ -58,7 +58,7 @@ TEST_F(dev, info_makes_sense)
 	ASSERT_EQ(0, hull_get_info(self->fd, &info));
 	EXPECT_TRUE(info.backend == HULL_BACKEND_SVM || info.backend == HULL_BACKEND_VMX);
 	EXPECT_TRUE(info.capabilities & (HULL_CAP_NESTED_PAGING | HULL_CAP_SHADOW_PAGING));
-	EXPECT_EQ(0, info.capabilities >> 12);
+	EXPECT_EQ(0, info.capabilities >> 15);
 	EXPECT_NE(HULL_PAGING_AUTO, info.paging);
 	EXPECT_LT(0, info.max_vcpus);
 	EXPECT_EQ(HULL_MAX_REGIONS, info.max_regions);

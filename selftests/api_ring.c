@@ -220,6 +220,8 @@ TEST_F(ring, strings_travel_in_the_payload)
 	struct hull_endpoint *own = &guest->cpu[0].own;
 	unsigned int out = 0, in = 0, i, bytes;
 
+	NEED_REAL_MODE();
+
 	for (i = 0; i < 300; i++)
 		guest->memory[GUEST_DATA_GPA + i] = i * 3;
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_REAL, GUEST_CODE(strings)));

@@ -548,6 +548,7 @@ FIXTURE_SETUP(modes)
 {
 	struct guest *guest = &self->guest;
 
+	SKIP_REAL_MODE(true);
 	ASSERT_EQ(0, guest_create(guest, 0, PROGRAM_END)) {
 		TH_LOG("cannot create a VM: %s", strerror(errno));
 	}

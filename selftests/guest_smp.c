@@ -193,6 +193,8 @@ TEST_F_TIMEOUT(smp, ping_pong_started_by_registers, 60)
 	struct guest *guest = &self->guest;
 	int id;
 
+	if (runs_on("bochs/vmx") && NEVER_INTERRUPTED)
+		SKIP(return, "one CPU, which nothing takes from a guest with IF clear");
 	ASSERT_EQ(0, hull_set_memory(guest->vm, self->regions, 2));
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(ping)));
 	ASSERT_EQ(0, guest_start(guest, 1, GUEST_LONG, GUEST_CODE(pong)));
@@ -232,7 +234,7 @@ TEST_F_TIMEOUT(smp, ping_pong_started_by_sipi, 60)
 	struct guest *guest = &self->guest;
 	struct { __u16 pad[3]; __u16 limit; __u64 base; } table;
 
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		SKIP(return, "one CPU, which nothing takes from a guest with IF clear");
 	ASSERT_EQ(0, hull_set_memory(guest->vm, self->regions, 2));
 	ASSERT_EQ(0, guest_start(guest, 0, GUEST_LONG, GUEST_CODE(starter)));
@@ -306,7 +308,7 @@ TEST_F_TIMEOUT(smp, nothing_stale_is_seen_after_a_call, 60)
 	int fd = memfd_create("pages", 0);
 	__u32 i, value;
 
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		SKIP(return, "one CPU, which nothing takes from a guest with IF clear");
 	ASSERT_EQ(0, ftruncate(fd, 16 * PAGE));
 	for (i = 0; i < 16; i++) {
@@ -408,7 +410,7 @@ TEST_F_TIMEOUT(smp, a_vm_beside_fpu_loads, 60)
 	pid_t loader;
 	int i;
 
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		SKIP(return, "one CPU, which nothing takes from a guest with IF clear");
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(set), &set));
 	if (CPU_COUNT(&set) < 2)

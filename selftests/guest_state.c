@@ -389,6 +389,7 @@ static int make_base(struct guest *guest, enum mode mode, struct hull_vcpu_state
 
 FIXTURE_SETUP(state)
 {
+	SKIP_REAL_MODE(variant->mode == REAL);
 	self->trust = getenv("HULL_TRUST_STATE");
 	count = 0;
 	ASSERT_EQ(0, make_guest(&self->guest, 0)) {
@@ -557,7 +558,7 @@ TEST_OF(msrs, add_msrs())
 
 TEST_F_TIMEOUT(state, events, 120)
 {
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		SKIP(return, "this emulator does not interrupt guests that spin");
 	add_events();
 	ASSERT_EQ(0, attempt_all(self));
@@ -568,7 +569,7 @@ TEST_F_TIMEOUT(state, several_at_once, 120)
 	unsigned int seed = 7 + variant->mode, i, j;
 	struct several several;
 
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		SKIP(return, "this emulator does not interrupt guests that spin");
 	add_segments();
 	add_tables();

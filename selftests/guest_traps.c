@@ -27,6 +27,7 @@ FIXTURE_VARIANT_ADD(traps, long_mode) { .mode = GUEST_LONG };
 
 FIXTURE_SETUP(traps)
 {
+	SKIP_REAL_MODE(variant->mode == GUEST_REAL);
 	ASSERT_EQ(0, guest_create(&self->guest, 0, GUEST_SIZE)) {
 		TH_LOG("cannot create a VM: %s", strerror(errno));
 	}

@@ -413,7 +413,7 @@ static void random_gprs(struct hull_gprs *gprs)
 	gprs->rip = GUEST_CODE_GPA(0) + below(SLOTS) * SLOT_SIZE;
 	gprs->rflags = flags[below(sizeof(flags) / sizeof(flags[0]))];
 	/* See limit_flags(). */
-	if (runs_on("bochs/svm"))
+	if (NEVER_INTERRUPTED)
 		gprs->rflags = (gprs->rflags & ~0x100ULL) | 0x200;
 }
 
@@ -632,7 +632,7 @@ TEST_F_TIMEOUT(host, random_exits, 300)
 	int event = -1;
 
 	/* There a guest may still write code that sets TF. None of this seed does. */
-	random_state = environment("HULL_SEED", runs_on("bochs/svm") ? 1 : time(NULL)) | 1;
+	random_state = environment("HULL_SEED", NEVER_INTERRUPTED ? 1 : time(NULL)) | 1;
 	printf("# seed %llu\n", random_state);
 	klog_open(&klog);
 	ASSERT_EQ(0, replace_vm(&runner)) {

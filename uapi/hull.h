@@ -34,6 +34,7 @@
 #define HULL_CAP_CHECK_MODE		(1ULL << 11)	/* the oracle is on */
 #define HULL_CAP_ROUTES			(1ULL << 12)	/* HULL_SET_ROUTES, HULL_VM_GROUP_LINES */
 #define HULL_CAP_IRQFD			(1ULL << 13)
+#define HULL_CAP_REAL_MODE		(1ULL << 14)	/* where SIPI starts vCPUs */
 
 #define HULL_BACKEND_SVM	1
 #define HULL_BACKEND_VMX	2

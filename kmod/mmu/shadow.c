@@ -142,7 +142,7 @@ static gfn_t cr3_gfn(const struct hull_vcpu *vcpu)
 /* Where the CPU can run guests that do not page on two-dimensional tables, it does. */
 static bool is_flat(const struct hull_vcpu *vcpu)
 {
-	return hull_backend->flat && !(vcpu->control.cr0 & X86_CR0_PG);
+	return hull_flat && !(vcpu->control.cr0 & X86_CR0_PG);
 }
 
 static void set_root(struct hull_vcpu *vcpu, unsigned int slot, struct hull_shadow *page)

@@ -11,7 +11,7 @@
  * - in sync: the table is write-protected, so that all entries agree. A write makes it out of sync.
  *
  * The tables of two-dimensional paging exist here too, though no hardware walks them but for vCPUs
- * that are flat (they do not page, on Intel's CPUs). They say what page backs a frame and with what
+ * that are flat (they do not page: hull_flat). They say what page backs a frame and with what
  * rights, and each of their leaves heads a chain of the shadow entries derived from it. So what
  * takes a leaf away or write-protects it (fault.c, the notifier, regions, dirty logging) does the
  * same to its shadows, and need not know of them.

@@ -35,6 +35,7 @@ int __init svm_probe(void)
 		return -EOPNOTSUPP;
 	}
 	hull_has_nested = edx & SVM_FEATURE_NPT;
+	hull_has_real_mode = true;
 	svm_caps.asids = ebx;
 	svm_caps.nrips = use_nrips && (edx & SVM_FEATURE_NRIPS);
 	/* A machine check with CR4.MCE clear shuts the host down: the intercept sees only #MC. */

@@ -15,28 +15,31 @@
 
 struct vmx_caps vmx_caps __ro_after_init;
 
-static const u32 control_msrs[VMX_CONTROLS] = {
-	[VMX_PIN] = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
-	[VMX_CPU] = MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
-	[VMX_CPU2] = MSR_IA32_VMX_PROCBASED_CTLS2,
-	[VMX_EXIT] = MSR_IA32_VMX_TRUE_EXIT_CTLS,
-	[VMX_ENTRY] = MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+/* Old CPUs have the first ones only, which say of some bits that can be 0 that they are 1. */
+static const u32 control_msrs[VMX_CONTROLS][2] = {
+	[VMX_PIN] = { MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS },
+	[VMX_CPU] = { MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS },
+	[VMX_CPU2] = { MSR_IA32_VMX_PROCBASED_CTLS2, MSR_IA32_VMX_PROCBASED_CTLS2 },
+	[VMX_EXIT] = { MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS },
+	[VMX_ENTRY] = { MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS },
 };
 
-static int __init choose_controls(void)
+static int __init choose_controls(bool exact)
 {
 	struct vmx_shortage shortage;
 	int i;
 
 	for (i = 0; i < VMX_CONTROLS; i++) {
-		if (rdmsrq_safe(control_msrs[i], &vmx_caps.allowed[i]))
+		if (rdmsrq_safe(control_msrs[i][exact], &vmx_caps.allowed[i]))
 			vmx_caps.allowed[i] = 0;
 	}
+	/* Where there is no such word, there is no such MSR. */
+	if (!vmx_offers(vmx_caps.allowed, VMX_CPU, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS))
+		vmx_caps.allowed[VMX_CPU2] = 0;
 	if (!vmx_choose_controls(vmx_caps.allowed, vmx_caps.controls, &shortage)) {
 		if (shortage.missing)
-			pr_err("this Intel CPU lacks %s controls %#x, which hull needs%s\n",
-			       shortage.word, shortage.missing, shortage.which == VMX_CPU2 ?
-			       " (EPT and unrestricted guests; with shadow paging too)" : "");
+			pr_err("this Intel CPU lacks %s controls %#x, which hull needs\n",
+			       shortage.word, shortage.missing);
 		else
 			pr_err("this Intel CPU never clears %s controls %#x, as hull needs\n",
 			       shortage.word, shortage.stuck);
@@ -52,23 +55,11 @@ static int __init choose_controls(void)
 			 (6ULL << VMX_EPT_MT_EPTE_SHIFT))
 #define EPTP_WB		6ULL
 
-static int __init choose_ept(void)
+/* Without EPT the tables are the same, but no hardware walks them. */
+static void __init choose_format(u64 cap)
 {
-	const u64 needed = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT;
 	struct hull_spte_format *format = &hull_nested_format;
-	u64 cap;
 
-	rdmsrq(MSR_IA32_VMX_EPT_VPID_CAP, cap);
-	if ((cap & needed) != needed ||
-	    !(cap & (VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT))) {
-		pr_err("this Intel CPU's EPT (%#llx) lacks what hull needs\n", cap);
-		return -EOPNOTSUPP;
-	}
-	vmx_caps.invept = cap & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
-							     VMX_EPT_EXTENT_GLOBAL;
-	vmx_caps.invvpid = ((cap >> 32) & VMX_VPID_INVVPID_BIT) &&
-			   ((cap >> 32) & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT);
-	vmx_caps.eptp = EPTP_WB | VMX_EPTP_PWL_4;
 	*format = (struct hull_spte_format){
 		.leaf = EPT_LEAF, .table = VMX_EPT_RWX_MASK, .write = VMX_EPT_WRITABLE_MASK,
 		.levels = 4,
@@ -78,12 +69,37 @@ static int __init choose_ept(void)
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
 		format->large_lacks = VMX_EPT_EXECUTABLE_MASK;
 	if (cap & VMX_EPT_AD_BIT) {
-		vmx_caps.eptp |= VMX_EPTP_AD_ENABLE_BIT;
 		format->leaf |= VMX_EPT_ACCESS_BIT;
 		format->table |= VMX_EPT_ACCESS_BIT;
 		format->write |= VMX_EPT_DIRTY_BIT;
 		format->accessed = VMX_EPT_ACCESS_BIT;
 	}
+}
+
+static int __init choose_ept(void)
+{
+	const u64 needed = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT;
+	u64 cap = 0;
+
+	/* CPUs with VPIDs only have it too. */
+	rdmsrq_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap);
+	vmx_caps.invvpid = ((cap >> 32) & VMX_VPID_INVVPID_BIT) &&
+			   ((cap >> 32) & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT);
+	if (!vmx_has_ept()) {
+		choose_format(VMX_EPT_2MB_PAGE_BIT);
+		return 0;
+	}
+	if ((cap & needed) != needed ||
+	    !(cap & (VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT))) {
+		pr_err("this Intel CPU's EPT (%#llx) lacks what hull needs\n", cap);
+		return -EOPNOTSUPP;
+	}
+	vmx_caps.invept = cap & VMX_EPT_EXTENT_CONTEXT_BIT ? VMX_EPT_EXTENT_CONTEXT :
+							     VMX_EPT_EXTENT_GLOBAL;
+	vmx_caps.eptp = EPTP_WB | VMX_EPTP_PWL_4;
+	if (cap & VMX_EPT_AD_BIT)
+		vmx_caps.eptp |= VMX_EPTP_AD_ENABLE_BIT;
+	choose_format(cap);
 	return 0;
 }
 
@@ -137,12 +153,12 @@ int __init vmx_probe(void)
 		return -EOPNOTSUPP;
 	}
 	rdmsrq(MSR_IA32_VMX_BASIC, basic);
-	if (!(basic & VMX_BASIC_TRUE_CTLS) || ((basic >> 32) & 0x1fff) > PAGE_SIZE) {
-		pr_err("this Intel CPU's VMX (%#llx) is too old for hull\n", basic);
+	if (((basic >> 32) & 0x1fff) > PAGE_SIZE) {
+		pr_err("this Intel CPU's VMX (%#llx) wants more memory than hull has for it\n", basic);
 		return -EOPNOTSUPP;
 	}
 	vmx_caps.revision = basic & GENMASK(30, 0);
-	err = choose_controls();
+	err = choose_controls(basic & VMX_BASIC_TRUE_CTLS);
 	if (!err)
 		err = choose_ept();
 	if (err)
@@ -155,6 +171,6 @@ int __init vmx_probe(void)
 	vmx_caps.cr4_fixed[0] |= native_read_cr4() & X86_CR4_MCE;
 	choose_timer();
 	choose_l1d_flush();
-	hull_has_nested = true;
+	hull_has_nested = hull_has_real_mode = hull_flat = vmx_has_ept();
 	return 0;
 }

@@ -35,24 +35,25 @@ static bool is_long(const struct vmcs_image *vmcs)
 
 /* ---- what only hull writes ------------------------------------------------------------------ */
 
+/* @offered: those that old CPUs lack: see check_lists(), and kmod/README.md for WBINVD. */
 static const struct {
-	u32 must;
+	u32 must, offered;
 	const char *broken;
 } protections[VMX_CONTROLS] = {
-	[VMX_PIN] = { PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
+	[VMX_PIN] = { PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS, 0,
 		      "the guest would take the host's interrupts" },
 	[VMX_CPU] = { CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
 		      CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING |
 		      CPU_BASED_MONITOR_EXITING | CPU_BASED_MOV_DR_EXITING |
 		      CPU_BASED_RDPMC_EXITING |
-		      CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
+		      CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING,
 		      CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
 		      "a control that protects the host is clear" },
-	[VMX_CPU2] = { SECONDARY_EXEC_WBINVD_EXITING,
+	[VMX_CPU2] = { 0, SECONDARY_EXEC_WBINVD_EXITING,
 		       "the guest could drop the host's caches" },
-	[VMX_EXIT] = { VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
+	[VMX_EXIT] = { VM_EXIT_HOST_ADDR_SPACE_SIZE, VM_EXIT_LOAD_IA32_EFER,
 		       "the host would not come back in long mode" },
-	[VMX_ENTRY] = { VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_DEBUG_CONTROLS,
+	[VMX_ENTRY] = { VM_ENTRY_LOAD_DEBUG_CONTROLS, VM_ENTRY_LOAD_IA32_EFER,
 			"guest state would not be loaded" },
 };
 
@@ -64,19 +65,35 @@ static const char *check_controls(const struct vmcs_image *vmcs, const struct vm
 
 	for (i = 0; i < VMX_CONTROLS; i++) {
 		const struct vmx_control_word *word = &vmx_control_words[i];
-		u32 known = word->must | word->may | word->later | (u32)caps->allowed[i];
+		u32 known = word->must | word->may | word->later | word->shadow;
+		u32 one = caps->allowed[i], may = caps->allowed[i] >> 32;
 
-		if (protections[i].must & ~value[i])
+		/* EFER is loaded by both words or by none. */
+		if (i >= VMX_EXIT && !vmx_loads_efer(caps->allowed))
+			may &= i == VMX_EXIT ? ~VM_EXIT_LOAD_IA32_EFER : ~VM_ENTRY_LOAD_IA32_EFER;
+		if ((protections[i].must | (protections[i].offered & may)) & ~value[i])
 			return protections[i].broken;
-		if (((u32)caps->allowed[i] & ~value[i]) ||
-		    (value[i] & ~(u32)(caps->allowed[i] >> 32)))
+		if ((one & ~value[i]) || (value[i] & ~may))
 			return "a control has a value that the CPU does not allow";
 		/* So rules of what goes with it need not be looked at. */
-		if (value[i] & ~known)
+		if (value[i] & ~(known | one))
 			return "a control is set of which hull knows nothing";
 	}
 	if ((vmcs->cpu2 & SECONDARY_EXEC_ENABLE_VPID) && !vmcs->vpid)
 		return "the VPID is that of the host";
+	return NULL;
+}
+
+/* Lists of MSRs cost with each entry and exit: of EFER, where there are no fields for it. */
+static const char *check_lists(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
+{
+	u64 length = vmx_loads_efer(caps->allowed) ? 0 : 1;
+
+	if (vmcs->exit_msrs_stored || vmcs->exit_msrs_loaded > length ||
+	    vmcs->entry_msrs_loaded > length)
+		return "there are MSRs that the CPU would load or store";
+	if (vmcs->exit_msrs_loaded < length || vmcs->entry_msrs_loaded < length)
+		return "EFER would not be switched";
 	return NULL;
 }
 
@@ -87,7 +104,7 @@ static bool is_unrestricted(const struct vmcs_image *vmcs)
 
 /*
  * EPT, or shadow tables that the guest cannot leave. A VM's mode shows in whether #PF exits; with
- * shadow paging a guest that does not page is on EPT too.
+ * shadow paging a guest that does not page is on EPT too, where there is EPT.
  */
 static const char *check_memory(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
@@ -96,7 +113,7 @@ static const char *check_memory(const struct vmcs_image *vmcs, const struct vmx_
 
 	if (ept != is_unrestricted(vmcs) || (!ept && !shadow))
 		return "a control that keeps memory apart is clear";
-	if ((vmcs->eptp & 0xfff) != caps->eptp || !(vmcs->eptp >> 12))
+	if ((ept || caps->eptp) && ((vmcs->eptp & 0xfff) != caps->eptp || !(vmcs->eptp >> 12)))
 		return "there is no root of EPT";
 	if (!shadow)
 		return NULL;
@@ -139,11 +156,9 @@ const char *vmx_check_control(const struct vmcs_image *vmcs, const struct vmx_ca
 		return "an exception that must exit does not";
 	if (vmcs->cr3_targets)
 		return "there are values of CR3 that a guest may load alone";
-	if (vmcs->exit_msrs_stored || vmcs->exit_msrs_loaded || vmcs->entry_msrs_loaded)
-		return "there are MSRs that the CPU would load or store";
 	if (vmcs->debugctl)
 		return "the guest has bits of DEBUGCTL";
-	return check_controls(vmcs, caps);
+	return check_lists(vmcs, caps) ?: check_controls(vmcs, caps);
 }
 
 static bool host_selectors_ok(const struct vmcs_image *vmcs)
@@ -200,7 +215,8 @@ static const char *check_paging(const struct vmcs_image *vmcs, unsigned int gpa_
 
 static const char *check_registers(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
 {
-	u64 cr0_must = caps->cr0_fixed[0] & ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	u64 free = is_unrestricted(vmcs) ? X86_CR0_PE | X86_CR0_PG : 0;
+	u64 cr0_must = caps->cr0_fixed[0] & ~free;
 	bool lma = vmcs->efer & EFER_LMA, paging = vmcs->cr0 & X86_CR0_PG;
 
 	if ((cr0_must & ~vmcs->cr0) || (vmcs->cr0 & ~caps->cr0_fixed[1]))

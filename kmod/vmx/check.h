@@ -26,7 +26,7 @@ enum vmx_control { VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY, VMX_CONTROLS
  * @cr0_fixed: bits of CR0 that must be 1, that may be 1; unrestricted guests may clear PE and PG
  * @cr4_fixed: the same for CR4, with what protects the host
  * @revision: of VMCSs
- * @eptp: the constant part of EPTPs
+ * @eptp: the constant part of EPTPs; 0: there is no EPT, or none that hull can use
  * @invept: type of INVEPT
  * @invvpid: INVVPID can flush all VPIDs
  * @timer: preemption timer: ticks that an entry lasts at most
@@ -74,6 +74,22 @@ static inline u64 vmx_guest_cr0(const struct vmx_caps *caps)
 static inline u64 vmx_guest_cr4(const struct vmx_caps *caps)
 {
 	return VMX_GUEST_CR4 & caps->cr4_fixed[1] & ~caps->cr4_fixed[0];
+}
+
+/* Nested paging: EPT, and guests that do not page or are in real mode. */
+#define VMX_NESTED	(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST)
+
+/* Can the CPU have all these bits of a word set? */
+static inline bool vmx_offers(const u64 allowed[VMX_CONTROLS], enum vmx_control word, u32 bits)
+{
+	return !(bits & ~(u32)(allowed[word] >> 32));
+}
+
+/* Entries and exits load EFER from fields; on other CPUs, from lists of MSRs. */
+static inline bool vmx_loads_efer(const u64 allowed[VMX_CONTROLS])
+{
+	return vmx_offers(allowed, VMX_ENTRY, VM_ENTRY_LOAD_IA32_EFER) &&
+	       vmx_offers(allowed, VMX_EXIT, VM_EXIT_LOAD_IA32_EFER);
 }
 
 /* Exceptions that push an error code, in protected mode. */
@@ -156,10 +172,13 @@ enum { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_LDTR, VMCS_TR,
 	X(VM_EXIT_MSR_LOAD_COUNT, exit_msrs_loaded)			\
 	X(VM_ENTRY_MSR_LOAD_COUNT, entry_msrs_loaded)			\
 	X(GUEST_IA32_DEBUGCTL, debugctl)				\
-	X(VIRTUAL_PROCESSOR_ID, vpid)	/* where there are none: nothing */
+	X(VIRTUAL_PROCESSOR_ID, vpid)
 
 /**
  * struct vmcs_image - a VMCS, or most of it, as plain data
+ *
+ * Fields that the CPU does not have are 0; @efer and @host_efer are what the lists of MSRs say
+ * where those load EFER, 0 where they do not.
  */
 struct vmcs_image {
 #define VMCS_MEMBER(field, name)	u64 name;

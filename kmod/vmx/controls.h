@@ -13,10 +13,11 @@
  * @must: without these no guest runs
  * @may: taken where offered
  * @later: these come and go: they must be possible and are clear to begin with
+ * @shadow: must be possible, for shadow paging; where they cannot be cleared there is no other
  */
 struct vmx_control_word {
 	const char *name;
-	u32 must, may, later;
+	u32 must, may, later, shadow;
 };
 
 extern const struct vmx_control_word vmx_control_words[VMX_CONTROLS];
@@ -40,7 +41,8 @@ struct vmx_shortage {
  * @controls: written when the answer is true
  * @shortage: written when it is false: of the first word that will not do
  *
- * Bits of which hull knows nothing are as the CPU wants them.
+ * Without EPT and unrestricted guests in @controls there is shadow paging only; without loading of
+ * EFER it goes by lists of MSRs. Bits of which hull knows nothing are as the CPU wants them.
  */
 bool vmx_choose_controls(const u64 allowed[VMX_CONTROLS], u32 controls[VMX_CONTROLS],
 			 struct vmx_shortage *shortage);

@@ -99,21 +99,31 @@ static int vmx_vcpu_create(struct hull_vcpu *vcpu)
 	if (!vmx)
 		return -ENOMEM;
 	vmx->vmcs = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vmcs) {
-		kfree(vmx);
-		return -ENOMEM;
+	if (!vmx->vmcs)
+		goto err_vmx;
+	if (!vmx_loads_efer(vmx_caps.allowed)) {
+		vmx->efer = (struct vmx_msr_entry *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!vmx->efer)
+			goto err_vmcs;
 	}
 	vmx->vmcs[0] = vmx_caps.revision;
 	vmx->flushed_cpu = vmx->host_cpu = -1;
 	vmx->fresh = true;
 	vcpu->arch = vmx;
 	return 0;
+
+err_vmcs:
+	free_page((unsigned long)vmx->vmcs);
+err_vmx:
+	kfree(vmx);
+	return -ENOMEM;
 }
 
 static void vmx_vcpu_destroy(struct hull_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
+	free_page((unsigned long)vmx->efer);
 	free_page((unsigned long)vmx->vmcs);
 	kfree(vmx);
 }
@@ -123,7 +133,6 @@ const struct hull_backend hull_vmx_backend = {
 	.id = HULL_BACKEND_VMX,
 	.hypercall_op = HULL_OP_VMCALL,
 	.pae_registers = true,
-	.flat = true,
 	.probe = vmx_probe,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,

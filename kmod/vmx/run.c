@@ -50,10 +50,10 @@ static void write_fs_base(u64 base)
 }
 
 /* What an exit loads, as far as it is the same in each window on this CPU. */
-static void write_host_constants(const struct vmx_cpu *cpu)
+static void write_host_constants(struct vmx_vcpu *vmx, const struct vmx_cpu *cpu)
 {
 	vmcs_write(HOST_CR0, cpu->cr0);
-	vmcs_write(HOST_IA32_EFER, cpu->efer);
+	vmx_write_host_efer(vmx, cpu->efer);
 	vmcs_write(HOST_TR_SELECTOR, cpu->tr);
 	vmcs_write(HOST_TR_BASE, cpu->tr_base);
 	vmcs_write(HOST_GS_BASE, cpu->gs_base);
@@ -84,7 +84,7 @@ static void save_host(struct vmx_vcpu *vmx, struct host *host)
 	host->debugctl = native_rdmsrq(MSR_IA32_DEBUGCTLMSR);
 	if (unlikely(vmx->host_cpu != smp_processor_id())) {
 		vmx->host_cpu = smp_processor_id();
-		write_host_constants(this_cpu_ptr(&vmx_cpus));
+		write_host_constants(vmx, this_cpu_ptr(&vmx_cpus));
 	}
 	update(HOST_CR3, &vmx->host_cr3, __native_read_cr3());
 	update(HOST_CR4, &vmx->host_cr4, native_read_cr4());
@@ -280,7 +280,7 @@ static bool check_entry(struct hull_vcpu *vcpu)
 		vcpu->exit.kind = HULL_X_CHECK_FAILED;
 		return false;
 	}
-	vmx_read_image(&image);
+	vmx_read_image(vcpu, &image);
 	broken = vmx_check_control(&image, &vmx_caps) ?: vmx_check_host(&image, &vmx_caps);
 	if (hull_is_shadow(vcpu) && image.cr3 != vcpu->mmu.root)
 		broken = "CR3 is not the root of the shadow tables";

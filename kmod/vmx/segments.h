@@ -31,9 +31,9 @@ static inline void vmx_bend_rpl(struct hull_segment *s, u16 dpl)
 }
 
 /*
- * Guests that are not unrestricted are entered only with what protected mode can load. Real mode
- * leaves other things behind, until the guest loads its segments again: they are bent a little.
- * Elsewhere this changes nothing.
+ * Guests that are not unrestricted are entered only with what protected mode can load. Real mode,
+ * and user space, leave other things behind, until the guest loads its segments again: they are
+ * bent a little. Elsewhere this changes nothing.
  */
 static inline void vmx_bend_segments(struct hull_segments *s)
 {

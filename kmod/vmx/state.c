@@ -138,10 +138,13 @@ void vmx_set_control(struct hull_vcpu *vcpu)
 
 void vmx_write_cr0(struct hull_vcpu *vcpu)
 {
-	u64 must = vmx_caps.cr0_fixed[0] & ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	u64 must = vmx_caps.cr0_fixed[0];
 
-	if (!vmx_is_nested(vcpu))
-		must |= X86_CR0_WP;
+	/* Shadow tables are on whether the guest pages or not. */
+	if (vmx_is_nested(vcpu))
+		must &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	else
+		must |= X86_CR0_PE | X86_CR0_PG | X86_CR0_WP;
 	vmcs_write(GUEST_CR0, (vcpu->control.cr0 & ~(u64)CR0_CACHE) | must);
 	vmcs_write(CR0_READ_SHADOW, vcpu->control.cr0);
 }
@@ -151,8 +154,12 @@ void vmx_write_cr4(struct hull_vcpu *vcpu)
 	u64 cr4 = vcpu->control.cr4 | vmx_caps.cr4_fixed[0];
 
 	/* Shadow tables are of PAE's format, or long mode's, and their roots carry no PCID. */
-	if (!vmx_is_nested(vcpu))
+	if (!vmx_is_nested(vcpu)) {
 		cr4 = (cr4 | X86_CR4_PAE) & ~(u64)X86_CR4_PCIDE;
+		/* Without paging there are no user pages to be kept from. */
+		if (!(vcpu->control.cr0 & X86_CR0_PG))
+			cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+	}
 	vmcs_write(GUEST_CR4, cr4);
 	vmcs_write(CR4_READ_SHADOW, vcpu->control.cr4);
 }
@@ -217,13 +224,17 @@ static void write_control(struct hull_vcpu *vcpu)
 		vmx->flushed_cpu = -1;
 	}
 	if (!vmx->ept) {
-		cpu2 &= ~(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST);
+		cpu2 &= ~VMX_NESTED;
 		efer |= EFER_NX;
+		/* It waits for paging, which the hardware does already. */
+		if (!(efer & EFER_LMA))
+			efer &= ~(u64)EFER_LME;
 	}
 	if (!vmx->vpid)
 		cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, cpu2);
-	vmcs_write(GUEST_IA32_EFER, efer);
+	if (vmx_caps.controls[VMX_CPU] & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+		vmcs_write(SECONDARY_VM_EXEC_CONTROL, cpu2);
+	vmx_write_efer(vmx, efer);
 	if (control->efer & EFER_LMA)
 		entry |= VM_ENTRY_IA32E_MODE;
 	vmcs_write(VM_ENTRY_CONTROLS, entry);

@@ -86,6 +86,35 @@ static void init_exceptions(const struct hull_vcpu *vcpu)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }
 
+/* Only where EFER has no fields: lists cost with each entry and exit. */
+static void init_msr_lists(struct vmx_vcpu *vmx)
+{
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, vmx->efer ? 1 : 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, vmx->efer ? 1 : 0);
+	if (!vmx->efer)
+		return;
+	vmx->efer[VMX_EFER_GUEST].index = vmx->efer[VMX_EFER_HOST].index = MSR_EFER;
+	vmcs_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(&vmx->efer[VMX_EFER_GUEST]));
+	vmcs_write(VM_EXIT_MSR_LOAD_ADDR, __pa(&vmx->efer[VMX_EFER_HOST]));
+}
+
+void vmx_write_efer(struct vmx_vcpu *vmx, u64 efer)
+{
+	if (vmx->efer)
+		vmx->efer[VMX_EFER_GUEST].value = efer;
+	else
+		vmcs_write(GUEST_IA32_EFER, efer);
+}
+
+void vmx_write_host_efer(struct vmx_vcpu *vmx, u64 efer)
+{
+	if (vmx->efer)
+		vmx->efer[VMX_EFER_HOST].value = efer;
+	else
+		vmcs_write(HOST_IA32_EFER, efer);
+}
+
 /* What exits, and what comes with entries and exits. */
 static void init_controls(struct hull_vcpu *vcpu)
 {
@@ -103,9 +132,7 @@ static void init_controls(struct hull_vcpu *vcpu)
 	if (vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
 	vmcs_write(CR3_TARGET_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	init_msr_lists(vmx);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 
@@ -116,7 +143,8 @@ static void init_memory(struct hull_vcpu *vcpu)
 	vmx->vpid = first_vpid(vcpu);
 	if (vmx->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
-	vmcs_write(EPT_POINTER, vcpu->vm->mmu.root | vmx_caps.eptp);
+	if (vmx_has_ept())
+		vmcs_write(EPT_POINTER, vcpu->vm->mmu.root | vmx_caps.eptp);
 }
 
 /* What no register group has. */
@@ -203,13 +231,47 @@ void vmx_close(struct hull_vcpu *vcpu)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-void vmx_read_image(struct vmcs_image *image)
+/* The CPU has the field: reading one that is not there gives nothing. */
+static __always_inline bool has_field(unsigned long field)
 {
+	switch (field) {
+	case SECONDARY_VM_EXEC_CONTROL:
+		return vmx_caps.controls[VMX_CPU] & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
+	case EPT_POINTER:
+	case GUEST_PHYSICAL_ADDRESS:
+	case GUEST_PDPTR0:
+	case GUEST_PDPTR1:
+	case GUEST_PDPTR2:
+	case GUEST_PDPTR3:
+		return vmx_has_ept();
+	case VIRTUAL_PROCESSOR_ID:
+		return vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENABLE_VPID;
+	case GUEST_IA32_EFER:
+	case HOST_IA32_EFER:
+		return vmx_loads_efer(vmx_caps.allowed);
+	default:
+		return true;
+	}
+}
+
+/* What a list of one entry loads into EFER. */
+static u64 listed_efer(const struct vmx_msr_entry *entry, unsigned long field)
+{
+	return entry->index == MSR_EFER && vmcs_read(field) == __pa(entry) ? entry->value : 0;
+}
+
+void vmx_read_image(struct hull_vcpu *vcpu, struct vmcs_image *image)
+{
+	const struct vmx_msr_entry *efer = to_vmx(vcpu)->efer;
 	int i;
 
-#define VMCS_READ(field, name)	image->name = vmcs_read(field);
+#define VMCS_READ(field, name)	image->name = has_field(field) ? vmcs_read(field) : 0;
 	VMCS_IMAGE(VMCS_READ)
 #undef VMCS_READ
+	if (efer) {
+		image->efer = listed_efer(&efer[VMX_EFER_GUEST], VM_ENTRY_MSR_LOAD_ADDR);
+		image->host_efer = listed_efer(&efer[VMX_EFER_HOST], VM_EXIT_MSR_LOAD_ADDR);
+	}
 	for (i = 0; i < VMCS_SEGMENTS; i++) {
 		image->seg[i].selector = vmcs_read(GUEST_ES_SELECTOR + i * 2);
 		image->seg[i].base = vmcs_read(GUEST_ES_BASE + i * 2);
@@ -256,7 +318,7 @@ void vmx_dump(struct hull_vcpu *vcpu)
 	local_irq_save(flags);
 	err = vmx_open(vcpu);
 	if (!err) {
-		vmx_read_image(&image);
+		vmx_read_image(vcpu, &image);
 		vmx_close(vcpu);
 	}
 	local_irq_restore(flags);

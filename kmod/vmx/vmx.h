@@ -18,6 +18,9 @@
 #include "../vcpu.h"
 #include "check.h"
 
+/* vmx_vcpu.efer: lists of one entry */
+enum { VMX_EFER_GUEST, VMX_EFER_HOST, VMX_EFER_LISTS };
+
 /* Syscall MSRs, which VMX does not switch; writes of them are intercepted. */
 #define VMX_SYSCALL_MSRS	4
 
@@ -39,6 +42,7 @@
  * @syscall_loaded: they are on the CPU
  * @kernel_gs: KERNEL_GS_BASE, not valid while @syscall_loaded
  * @pat: kept, without effect: EPT entries say write-back
+ * @efer: two lists of MSRs with EFER, for entries and for exits; NULL: the VMCS has fields for it
  * @tsc_offset: wanted
  * @owned_cr0: bits that the guest changes without an exit, by the VMCS; as @owned_cr4
  * @pdpte: for PAE paging: the entries of CR3's table, with VMX_DIRTY_CONTROL
@@ -67,6 +71,7 @@ struct vmx_vcpu {
 	bool syscall_loaded;
 	u64 kernel_gs;
 	u64 pat;
+	struct vmx_msr_entry *efer;
 	u64 tsc_offset;
 	u64 owned_cr0;
 	u64 owned_cr4;
@@ -135,19 +140,27 @@ static inline int vmx_syscall_index(u32 index)
 #define VMX_VPID_FIRST	0x8000
 #define VMX_VPID_END	0x10000
 
+/* EPT and unrestricted guests: both, or neither is used. */
+static inline bool vmx_has_ept(void)
+{
+	return vmx_caps.controls[VMX_CPU2] & SECONDARY_EXEC_ENABLE_EPT;
+}
+
 /*
  * EPT and unrestricted guest are on: always with nested paging; with shadow paging while the guest
- * does not page, as the CPU enters such guests in no other way.
+ * does not page, where the CPU has them: it could be in real mode.
  */
 static inline bool vmx_is_nested(const struct hull_vcpu *vcpu)
 {
-	return !hull_is_shadow(vcpu) || !(vcpu->control.cr0 & X86_CR0_PG);
+	return !hull_is_shadow(vcpu) || (hull_flat && !(vcpu->control.cr0 & X86_CR0_PG));
 }
 
 /* caps.c */
 int vmx_probe(void);
 
-/* vmcs.c */
+/* vmcs.c: EFER for the next entries, and for exits */
+void vmx_write_efer(struct vmx_vcpu *vmx, u64 efer);
+void vmx_write_host_efer(struct vmx_vcpu *vmx, u64 efer);
 int vmx_bitmap_create(void);
 void vmx_bitmap_destroy(void);
 /*
@@ -156,7 +169,7 @@ void vmx_bitmap_destroy(void);
  */
 int vmx_open(struct hull_vcpu *vcpu);
 void vmx_close(struct hull_vcpu *vcpu);
-void vmx_read_image(struct vmcs_image *image);
+void vmx_read_image(struct hull_vcpu *vcpu, struct vmcs_image *image);
 void vmx_dump(struct hull_vcpu *vcpu);
 
 /* run.c */

@@ -109,6 +109,7 @@ static inline struct hull_control control_now(struct control_test *test)
 #define CONTROL_FIXTURE_LIFE(name, mode_)					\
 	FIXTURE_SETUP(name)							\
 	{									\
+		SKIP_REAL_MODE((mode_) == GUEST_REAL);				\
 		ASSERT_EQ(0, control_test_init(&self->test, mode_)) {		\
 			TH_LOG("cannot set up a VM: %s", strerror(errno));	\
 		}								\

@@ -235,6 +235,18 @@ void guest_fix_hypercalls(struct guest *guest, void *code, size_t len)
 	}
 }
 
+bool guest_has_real_mode(void)
+{
+	struct hull_info info = { 0 };
+	int dev = hull_open();
+
+	if (dev < 0)
+		return false;
+	hull_get_info(dev, &info);
+	close(dev);
+	return info.capabilities & HULL_CAP_REAL_MODE;
+}
+
 bool guest_has_la57(const struct guest *guest)
 {
 	struct hull_cpuid_entry entries[HULL_MAX_CPUID];

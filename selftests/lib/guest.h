@@ -105,6 +105,8 @@ int guest_set_mode(struct guest *guest, unsigned int id, enum guest_mode mode, _
 
 /* Bits of CR4 that only newer CPUs have: SMEP and SMAP, if the guest may set them. */
 __u64 guest_new_cr4(struct guest *guest);
+/* Can guests be in real mode on this machine? Opens /dev/hull for the question. */
+bool guest_has_real_mode(void);
 /* Does the CPU have five levels of tables, and do guests? */
 bool guest_has_la57(const struct guest *guest);
 /* After GUEST_LONG was set: one more level above its tables. Returns 0, or -1 with errno. */

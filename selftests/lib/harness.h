@@ -25,6 +25,13 @@ static inline bool runs_on(const char *cell)
 	return here && !strcmp(here, cell);
 }
 
+/*
+ * In these cells (the second is Bochs' Core 2, without a preemption timer) no interrupt of the
+ * host's ends a guest that was entered with IF clear and spins. With guest.h.
+ */
+#define NEVER_INTERRUPTED	(runs_on("bochs/svm") || \
+				 (runs_on("bochs/vmx") && !guest_has_real_mode()))
+
 static inline void choose_variant(struct __fixture_metadata *fixture)
 {
 	struct __fixture_variant_metadata *variant;
@@ -74,6 +81,17 @@ static inline void prepare_tests(const char *wanted)
 
 /* In FIXTURE_SETUP: nothing of this variant can run here; the test's process ends. */
 #define SKIP_VARIANT(why) SKIP(longjmp(_metadata->env, 1), why)
+
+/* At the begin of a test that has a guest in real mode; in FIXTURE_SETUP, where @mode is one. */
+#define NO_REAL_MODE	"guests cannot be in real mode on this CPU"
+#define NEED_REAL_MODE() do {							\
+	if (!guest_has_real_mode())						\
+		SKIP(return, NO_REAL_MODE);					\
+} while (0)
+#define SKIP_REAL_MODE(mode) do {						\
+	if ((mode) && !guest_has_real_mode())					\
+		SKIP_VARIANT(NO_REAL_MODE);					\
+} while (0)
 
 /* @call fails with @error. */
 #define EXPECT_ERRNO(error, call) do {						\

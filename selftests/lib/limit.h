@@ -62,15 +62,15 @@ static inline bool limit_outcome_ok(struct guest *guest, unsigned int id, int re
 }
 
 /*
- * Code without POPF, IRET, SYSRET and CLI, whichever byte an instruction begins with, for Bochs'
- * SVM: a single step that an exit cuts short hits the host there, and a guest that is entered with
- * IF clear and spins is never interrupted.
+ * Code without POPF, IRET, SYSRET and CLI, whichever byte an instruction begins with, where Bochs
+ * never interrupts a guest that is entered with IF clear and spins. And with its SVM a single step
+ * that an exit cuts short hits the host.
  */
 static inline void limit_flags(unsigned char *code, size_t size)
 {
 	size_t i;
 
-	if (!runs_on("bochs/svm"))
+	if (!NEVER_INTERRUPTED)
 		return;
 	for (i = 0; i < size; i++) {
 		if (code[i] == 0x9d || code[i] == 0xcf || code[i] == 0xfa)

@@ -69,13 +69,14 @@ static const struct {
 	bool (*run)(void);
 } tests[] = {
 #define TEST(name) { #name, name }
-	TEST(real_cpus), TEST(each_missing_bit), TEST(each_stuck_bit), TEST(random_cpus),
-	TEST(protections_are_chosen), TEST(vmx_reasons_are_the_manuals),
+	TEST(real_cpus), TEST(each_missing_bit), TEST(each_stuck_bit),
+	TEST(halves_are_dropped), TEST(random_cpus), TEST(protections_are_chosen),
+	 TEST(vmx_reasons_are_the_manuals),
 	TEST(vmx_reasons_past_the_end), TEST(svm_codes_are_the_manuals),
 	TEST(vmx_rights_round_trip), TEST(vmx_unusable_segments), TEST(vmx_bent_segments_enter),
 	TEST(vmx_bending_changes_nothing_else), TEST(svm_segments_round_trip),
 	TEST(vmx_valid_states), TEST(vmx_each_rule), TEST(vmx_each_owned_bit),
-	TEST(vmx_each_text), TEST(vmx_borderline_states), TEST(vmx_all_rights),
+	TEST(vmx_each_text), TEST(vmx_borderline_states), TEST(vmx_old_cpus), TEST(vmx_all_rights),
 	TEST(vmx_random_states),
 	TEST(svm_valid_states), TEST(svm_each_rule), TEST(svm_each_intercept),
 	TEST(svm_each_text), TEST(svm_random_states),

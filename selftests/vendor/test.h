@@ -16,7 +16,9 @@
 enum mode { REAL, PROTECTED, USER, PAGED, PAE, LONG, LONG_USER, COMPATIBLE, V8086, MODES };
 extern const char *const mode_names[MODES];
 
-enum paging { NESTED, SHADOW, PAGINGS };
+enum paging { NESTED, SHADOW, PAGINGS,
+	NO_EPT = PAGINGS,	/* VMX: shadow paging on a CPU that has nothing else */
+};
 
 #define EFER_SCE	BIT(0)
 #define EFER_LME	BIT(8)
@@ -40,19 +42,18 @@ static inline bool is_long_mode(enum mode mode)
 /* On VMX: such a guest runs without EPT. */
 static inline bool is_restricted(enum mode mode, enum paging paging)
 {
-	return paging == SHADOW && is_paging_mode(mode);
+	return paging == NO_EPT || (paging == SHADOW && is_paging_mode(mode));
 }
 
 /**
  * struct vmx_cpu_words - capability words of a CPU that there is
- * @lacks: the word that will not do; VMX_CONTROLS: all do
- * @missing: bits that it lacks
+ * @nested: with EPT and unrestricted guests
+ * @loads_efer: by fields of the VMCS
  */
 struct vmx_cpu_words {
 	const char *name;
 	u64 allowed[VMX_CONTROLS];
-	enum vmx_control lacks;
-	u32 missing;
+	bool nested, loads_efer;
 };
 
 extern const struct vmx_cpu_words vmx_cpus[];
@@ -60,6 +61,8 @@ extern const size_t vmx_cpus_count;
 
 /* The last of vmx_cpus[], with addresses of 57 bits or of 48. */
 void make_vmx_caps(struct vmx_caps *caps, bool la57);
+/* The first of vmx_cpus[], for NO_EPT. */
+void make_old_vmx_caps(struct vmx_caps *caps);
 void make_vmcs(struct vmcs_image *vmcs, const struct vmx_caps *caps, enum mode mode,
 	       enum paging paging);
 /* The first rule that is broken, as before an entry; NULL: none. */
@@ -103,6 +106,7 @@ u64 random_below(u64 bound);
 bool real_cpus(void);
 bool each_missing_bit(void);
 bool each_stuck_bit(void);
+bool halves_are_dropped(void);
 bool random_cpus(void);
 bool protections_are_chosen(void);
 /* reasons.c */
@@ -121,6 +125,7 @@ bool vmx_each_rule(void);
 bool vmx_each_owned_bit(void);
 bool vmx_each_text(void);
 bool vmx_borderline_states(void);
+bool vmx_old_cpus(void);
 bool vmx_all_rights(void);
 bool vmx_random_states(void);
 /* svm_rules.c */

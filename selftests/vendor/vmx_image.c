@@ -10,19 +10,28 @@
 
 #define ROOT	0x9000
 
-void make_vmx_caps(struct vmx_caps *caps, bool la57)
+static void make_caps(struct vmx_caps *caps, const struct vmx_cpu_words *cpu, bool la57)
 {
-	const struct vmx_cpu_words *cpu = &vmx_cpus[vmx_cpus_count - 1];
 	struct vmx_shortage shortage;
 
 	*caps = (struct vmx_caps){
 		.cr0_fixed = { X86_CR0_PE | X86_CR0_NE | X86_CR0_PG, 0xffffffff },
 		.cr4_fixed = { X86_CR4_VMXE | X86_CR4_MCE, 0x776fff | (la57 ? X86_CR4_LA57 : 0) },
-		.eptp = 6 | VMX_EPTP_PWL_4 | VMX_EPTP_AD_ENABLE_BIT,
+		.eptp = cpu->nested ? 6 | VMX_EPTP_PWL_4 | VMX_EPTP_AD_ENABLE_BIT : 0,
 	};
 	memcpy(caps->allowed, cpu->allowed, sizeof(caps->allowed));
 	if (!vmx_choose_controls(caps->allowed, caps->controls, &shortage))
 		abort();
+}
+
+void make_vmx_caps(struct vmx_caps *caps, bool la57)
+{
+	make_caps(caps, &vmx_cpus[vmx_cpus_count - 1], la57);
+}
+
+void make_old_vmx_caps(struct vmx_caps *caps)
+{
+	make_caps(caps, &vmx_cpus[0], false);
 }
 
 const char *vmx_verdict(const struct vmcs_image *vmcs, const struct vmx_caps *caps)
@@ -43,7 +52,7 @@ static void set_controls(struct vmcs_image *vmcs, const struct vmx_caps *caps, e
 	vmcs->entry = caps->controls[VMX_ENTRY];
 	vmcs->exceptions = BIT(1) | BIT(17) | BIT(18);
 	vmcs->msr_bitmap = 0x5000;
-	vmcs->eptp = 0x7000 | caps->eptp;
+	vmcs->eptp = caps->eptp ? 0x7000 | caps->eptp : 0;
 	vmcs->link = ~0ULL;
 	vmcs->vpid = 1;
 	vmcs->cr0_mask = paging == NESTED ? ~vmx_guest_cr0(caps) : ~0ULL;
@@ -56,6 +65,8 @@ static void set_controls(struct vmcs_image *vmcs, const struct vmx_caps *caps, e
 	vmcs->cpu |= VMX_SHADOW_EXITING;
 	if (is_restricted(mode, paging))
 		vmcs->cpu2 &= ~(SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST);
+	if (paging == NO_EPT)
+		vmcs->exit_msrs_loaded = vmcs->entry_msrs_loaded = 1;
 }
 
 /* As of a kernel that pages with four levels. */
@@ -64,7 +75,6 @@ static void set_host(struct vmcs_image *vmcs, const struct vmx_caps *caps)
 	vmcs->host_cr0 = caps->cr0_fixed[0] | X86_CR0_WP;
 	vmcs->host_cr4 = caps->cr4_fixed[0] | X86_CR4_PAE | X86_CR4_PCIDE;
 	vmcs->host_cr3 = 0xb001;
-	vmcs->host_efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
 	vmcs->host_cs = 0x10;
 	vmcs->host_ss = 0x18;
 	vmcs->host_tr = 0x40;
@@ -88,9 +98,10 @@ static void set_registers(struct vmcs_image *vmcs, const struct vmx_caps *caps, 
 	if (is_long_mode(mode))
 		vmcs->efer = EFER_SCE | EFER_LME | EFER_LMA;
 	if (is_restricted(mode, paging)) {
-		vmcs->cr0 |= X86_CR0_WP;
+		vmcs->cr0 |= X86_CR0_WP | X86_CR0_PE | X86_CR0_PG;
 		vmcs->efer |= EFER_NX;
 	}
+	vmcs->host_efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
 	vmcs->cr3 = ROOT;
 	vmcs->pdpte0 = vmcs->pdpte1 = vmcs->pdpte2 = vmcs->pdpte3 = 0xa001;
 	vmcs->rip = 0x1000;
@@ -156,8 +167,8 @@ static bool control_registers_ok(const struct vmcs_image *v, const struct vmx_ca
 {
 	u64 fixed0 = c->cr0_fixed[0], known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
 
-	/* PE and PG are the module's business where a guest is not unrestricted. */
-	fixed0 &= ~0x80000001ULL;
+	if (f->unrestricted)
+		fixed0 &= ~0x80000001ULL;
 	if ((v->cr0 & fixed0) != fixed0 || (v->cr0 | c->cr0_fixed[1]) != c->cr0_fixed[1])
 		return false;
 	if (f->pg && !f->pe)

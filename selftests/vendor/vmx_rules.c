@@ -398,16 +398,70 @@ static bool try_rule(const struct vmx_caps *caps, const struct rule *rule, enum 
 	struct vmcs_image vmcs;
 	const char *broken;
 
-	if (!(rule->modes & IN(mode)) || !(paging == SHADOW ? rule->shadow : rule->nested))
+	if (!(rule->modes & IN(mode)) || !(paging == NESTED ? rule->nested : rule->shadow))
 		return true;
 	make_broken(&vmcs, caps, rule, mode, paging);
 	broken = vmx_verdict(&vmcs, caps);
 	if (same_text(broken, rule->text))
 		return true;
 	return complain("%s, %s paging: \"%s\", and not \"%s\" (%u: %#llx)", mode_names[mode],
-			paging == SHADOW ? "shadow" : "nested", broken ?: "legal",
+			paging == NESTED ? "nested" : paging == SHADOW ? "shadow" : "no-EPT", broken ?: "legal",
 			rule->text ?: "legal", rule->change[0].offset,
 			(unsigned long long)(rule->change[0].set | rule->change[0].flip));
+}
+
+/* On CPUs without EPT: as with shadow paging, but for what such CPUs lack; nowhere real mode. */
+static const struct rule old[] = {
+	RULE(NULL, ALL, { }),
+	RULE(FIT, ALL, OFF(cr0, X86_CR0_PG)),
+	RULE(FIT, ALL, OFF(cr0, X86_CR0_PE)),
+	RULE(FIT, ALL, OFF(cr0, X86_CR0_WP)),
+	RULE(FIT, ALL, OFF(cr4, X86_CR4_PAE)),
+	RULE(FIT, ALL, OFF(efer, EFER_NX)),
+	RULE(APART, ALL, OFF(exceptions, BIT(14))),
+	RULE(APART, ALL, ON(cpu2, SECONDARY_EXEC_ENABLE_EPT)),
+	RULE("there is no root of EPT", ALL, ON(cpu2, VMX_NESTED)),
+	RULE("a guest that pages is not on shadow tables", ALL, ON(cpu2, VMX_NESTED),
+	     SET(eptp, 0x7000)),
+	RULE(TABLES, ALL, OFF(cpu, CPU_BASED_CR3_LOAD_EXITING)),
+	RULE("the guest could drop the host's caches", ALL,
+	     OFF(cpu2, SECONDARY_EXEC_WBINVD_EXITING)),
+	RULE("the host would not come back in long mode", ALL,
+	     OFF(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE)),
+	RULE(PROTECT, ALL, OFF(cpu, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)),
+	RULE(NOT_ALLOWED, ALL, ON(exit, VM_EXIT_LOAD_IA32_EFER)),
+	RULE(NOT_ALLOWED, ALL, ON(entry, VM_ENTRY_LOAD_IA32_EFER)),
+	RULE(NOT_ALLOWED, ALL, ON(pin, PIN_BASED_VMX_PREEMPTION_TIMER)),
+	RULE("EFER would not be switched", ALL, SET(exit_msrs_loaded, 0)),
+	RULE("EFER would not be switched", ALL, SET(entry_msrs_loaded, 0)),
+	RULE(MSR_LISTS, ALL, SET(entry_msrs_loaded, 2)),
+	RULE(MSR_LISTS, ALL, SET(exit_msrs_stored, 1)),
+	RULE("EFER of the host is not that of long mode", ALL, SET(host_efer, 0)),
+	RULE("EFER has reserved bits", ALL, SET(efer, ~0ULL)),
+	RULE("EFER.LMA is not LME and PG", ALL & ~IA32E, ON(efer, EFER_LME)),
+	RULE("RPL of CS or SS is not DPL of SS", FREE, FLIP(seg[VMCS_CS].selector, 1)),
+	RULE(CS_DATA, FREE, SEG_TYPE(CS, 3)),
+};
+
+bool vmx_old_cpus(void)
+{
+	struct vmx_caps caps;
+	bool ok = true;
+	size_t i;
+	int mode;
+
+	make_old_vmx_caps(&caps);
+	for (i = 0; i < ARRAY_SIZE(old); i++) {
+		for (mode = PROTECTED; mode < MODES; mode++)
+			ok &= try_rule(&caps, &old[i], mode, NO_EPT);
+	}
+	/* Those that have no second word: the guest may write the caches back, and no more. */
+	caps.allowed[VMX_CPU] &= ~((u64)CPU_BASED_ACTIVATE_SECONDARY_CONTROLS << 32);
+	caps.allowed[VMX_CPU2] = caps.controls[VMX_CPU2] = 0;
+	caps.controls[VMX_CPU] &= ~CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
+	for (mode = PROTECTED; mode < MODES; mode++)
+		ok &= try_rule(&caps, &old[0], mode, NO_EPT);
+	return ok;
 }
 
 static bool try_rules(const struct rule *table, size_t count)
@@ -495,11 +549,13 @@ bool vmx_each_owned_bit(void)
 
 bool vmx_each_text(void)
 {
-	const char *produced[ARRAY_SIZE(rules)];
+	const char *produced[ARRAY_SIZE(rules) + ARRAY_SIZE(old)];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++)
 		produced[i] = rules[i].text;
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		produced[ARRAY_SIZE(rules) + i] = old[i].text;
 	return all_produced(vmx_texts, ARRAY_SIZE(vmx_texts), produced, ARRAY_SIZE(produced));
 }
 
