@@ -176,7 +176,7 @@ static void print_info(const struct hull_info *info)
 	static const char *const name[] = {
 		"nested paging", "shadow paging", "interrupt controllers", "PIT", "PM timer",
 		"paravirtual clock", "posted writes", "doorbells", "consumers",
-		"read-only memory", "dirty log", "check mode",
+		"read-only memory", "dirty log", "check mode", "real mode",
 	};
 	const char *comma = "";
 	size_t i;

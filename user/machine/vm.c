@@ -129,6 +129,10 @@ static int open_device(struct machine *machine, struct failure *why)
 	if (machine->config->cpus > machine->info.max_vcpus)
 		return fail(why, "%u CPUs are too many: the module takes %u",
 			    machine->config->cpus, machine->info.max_vcpus);
+	if (machine->config->cpus > 1 && !(machine->info.capabilities & HULL_CAP_REAL_MODE))
+		return fail(why, "%u CPUs: all but the first start in real mode, in which guests "
+			    "cannot be here: this machine's CPU lacks unrestricted guests",
+			    machine->config->cpus);
 	return 0;
 }
 
