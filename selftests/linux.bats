@@ -7,6 +7,7 @@
 #   GUEST_KERNEL  6.1-cloud (default), 6.1, 6.12, 6.1-686, 6.1-686-pae
 #   LAB_KERNEL    6.1 (default), 6.12, debug, trimmed
 #   LAB_BACKEND   svm (default), vmx                     LAB_EMULATOR  qemu, bochs: as scripts/lab
+#   LAB_CPU       of Bochs (default: as scripts/lab)
 #   LAB_PARAMS    of hull.ko (default "check=1")
 #   GUEST_APPEND  words for its command line, as no5lvl: 4 levels of tables in place of 5
 #   GUEST_MEM     128M (default)                       LAB_MEM     2G (default)
@@ -25,12 +26,13 @@ setup_file() {
 	# Bochs has one thread, and takes a minute or two of it.
 	[ "$emulator" = qemu ] || limit=1600
 	local image options=()
+	local lab=(--backend "$backend" --emulator "$emulator" ${LAB_CPU:+--cpu "$LAB_CPU"})
 	[[ $kernel != *-686* ]] || options=(--i386)
 	image=$("$TOP/scripts/kernels" --fetch "$kernel" | cut -f2)
 	"$TOP/scripts/guest-initramfs" "${options[@]}" --forks "$forks" "$BATS_FILE_TMPDIR/initramfs"
 	# The boot itself; the tests below look at what it left.
 	echo 0 >"$BATS_FILE_TMPDIR/status"
-	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" --backend "$backend" --emulator "$emulator" --kernel "$l1" \
+	TMPDIR=$BATS_FILE_TMPDIR "$TOP/scripts/lab" "${lab[@]}" --kernel "$l1" \
 		--paging "$paging" --mem "$l1_mem" --params "${LAB_PARAMS:-check=1}" --timeout $limit -- \
 		"$TOP/user/hull" run --kernel "$image" --initrd "$BATS_FILE_TMPDIR/initramfs" --mem "$mem" \
 		--boot "${GUEST_BOOT:-64}" --append "console=ttyS0 panic=-1 quiet ${GUEST_APPEND-}" --stats --timeout $((limit - 60)) \

@@ -63,6 +63,12 @@ on_terminal() {
 	[[ $output == *"panicked"* ]]
 }
 
+@test "a guest may go through real mode" {
+	# Not on all CPUs: no_ept.bats
+	guest real
+	[ "$status" -eq 0 ]
+}
+
 @test "a triple fault shows reason, registers and code" {
 	guest triple
 	[ "$status" -eq 18 ]

@@ -11,6 +11,7 @@
  *	map					print the memory map, then off
  *	echo					print what the serial port receives, up to a dot
  *	half					print half a line, then hang
+ *	real					through real mode, where that can be, then off
  */
 #include "start.h"
 
@@ -27,6 +28,16 @@ static void triple_fault(void)
 	} __attribute__((packed)) none;
 
 	asm volatile("lidt %0\n ud2" : : "m"(none));
+}
+
+/* Not a far jump: the code runs on as before, with the segments it has. */
+static void real_mode(void)
+{
+	uint32_t cr0;
+
+	asm volatile("mov %%cr0, %0\n and $~1, %0\n mov %0, %%cr0\n"
+		     "or $1, %0\n mov %0, %%cr0"
+		     : "=&r"(cr0) : : "memory");
 }
 
 static void unclaimed(void)
@@ -120,6 +131,8 @@ static void command(const char *word, uint32_t info, int pvh)
 		map(info, pvh);
 	} else if (same(word, "echo")) {
 		echo();
+	} else if (same(word, "real")) {
+		real_mode();
 	} else if (!same(word, "off")) {
 		print("what?\n");
 	}

@@ -176,7 +176,8 @@ static void print_info(const struct hull_info *info)
 	static const char *const name[] = {
 		"nested paging", "shadow paging", "interrupt controllers", "PIT", "PM timer",
 		"paravirtual clock", "posted writes", "doorbells", "consumers",
-		"read-only memory", "dirty log", "check mode", "real mode",
+		"read-only memory", "dirty log", "check mode", "interrupt routes",
+		"irqfds", "real mode",
 	};
 	const char *comma = "";
 	size_t i;
