@@ -129,7 +129,7 @@ extern bool hull_has_shadow;		/* shadow paging can be had; __ro_after_init */
 extern bool hull_has_real_mode;		/* guests can be in it; __ro_after_init */
 /* Shadow paging: guests that do not page run on two-dimensional tables. __ro_after_init */
 extern bool hull_flat;
-extern const char *hull_warning;	/* of the CPU, to be said after a load; __initdata */
+extern const char *hull_warning;	/* of the CPU, to be said after a load; __ro_after_init */
 extern const struct hull_backend hull_svm_backend, hull_vmx_backend;
 
 #endif

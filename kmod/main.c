@@ -17,7 +17,7 @@ bool hull_has_nested __ro_after_init;
 bool hull_has_shadow __ro_after_init;
 bool hull_has_real_mode __ro_after_init;
 bool hull_flat __ro_after_init;
-const char *hull_warning __initdata;
+const char *hull_warning __ro_after_init;
 u32 hull_default_paging __ro_after_init;
 
 static char *paging = "auto";
