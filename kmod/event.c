@@ -115,6 +115,12 @@ void hull_event_reset(struct hull_vcpu *vcpu)
 	atomic_set(&event->nmi_pending, 0);
 }
 
+/* Taken from the controller, queued by HULL_INJECT, or still in the controller. */
+static bool interrupt_waits(struct hull_vcpu *vcpu)
+{
+	return vcpu->event.interrupt >= 0 || (vcpu->lapic && hull_irq_pending(vcpu) >= 0);
+}
+
 static void select_interrupt(struct hull_vcpu *vcpu, bool interruptible,
 			     struct hull_injection *next)
 {
@@ -149,19 +155,18 @@ void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_i
 		next->vector = event->vector;
 		next->has_error = event->has_error;
 		next->error_code = event->error_code;
-		next->window = event->interrupt >= 0 ||
-			       (vcpu->lapic && hull_irq_pending(vcpu) >= 0);
+		next->window = interrupt_waits(vcpu);
 		/* An NMI whose delivery faulted: looked at again with the next exit. */
 		if (atomic_read(&event->nmi_pending))
 			hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
 		return;
 	}
 	if (atomic_read(&event->nmi_pending)) {
-		if (!event->nmi_masked && !event->shadow && event->interrupt < 0) {
+		if (!event->nmi_masked && !event->shadow) {
 			next->kind = HULL_INJECTION_NMI;
 			event->nmi_masked = true;
 			atomic_dec(&event->nmi_pending);
-			next->window = vcpu->lapic && hull_irq_pending(vcpu) >= 0;
+			next->window = interrupt_waits(vcpu);
 			return;
 		}
 		/* In a shadow: looked at again with the next exit. */
@@ -208,5 +213,5 @@ bool hull_event_wakes(struct hull_vcpu *vcpu, bool interrupts)
 		return true;
 	if (!interrupts)
 		return false;
-	return event->interrupt >= 0 || (vcpu->lapic && hull_irq_pending(vcpu) >= 0);
+	return interrupt_waits(vcpu);
 }

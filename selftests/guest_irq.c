@@ -361,6 +361,27 @@ TEST_F(irq, nmi_is_masked_until_iret)
 	ASSERT_EQ(0, trap_expect(guest, 0, GUEST_LONG, 2, &trap));
 }
 
+GUEST(closed, 64, TELL(1) TELL(2) "sti\n nop\n nop\n hlt");
+
+/* An interrupt that waits, for the guest has IF clear, keeps no NMI back. */
+TEST(nmi_goes_before_an_interrupt_that_waits)
+{
+	struct guest guest;
+	struct trap trap;
+
+	ASSERT_EQ(0, guest_create(&guest, 0, GUEST_SIZE));
+	ASSERT_EQ(0, start(&guest, GUEST_CODE(closed), 0));
+	EXPECT_EQ(0, told(&guest, 0, 1));
+	ASSERT_EQ(0, hull_inject(guest.cpu[0].fd, HULL_INJECT_INTERRUPT, 0x40));
+	ASSERT_EQ(0, hull_inject(guest.cpu[0].fd, HULL_INJECT_NMI, 0));
+	ASSERT_EQ(0, trap_expect(&guest, 0, GUEST_LONG, 2, &trap));
+	ASSERT_EQ(0, trap_return(&guest, 0, GUEST_LONG, &trap, trap.rip));
+	EXPECT_EQ(0, told(&guest, 0, 2));
+	EXPECT_EQ(0, trap_expect(&guest, 0, GUEST_LONG, 0x40, &trap));
+	EXPECT_EQ(0, hull_vm_check(guest.vm));
+	guest_destroy(&guest);
+}
+
 /* ---- clocks --------------------------------------------------------------------------------- */
 
 GUEST(kvmclock, 64, SETUP
