@@ -13,6 +13,9 @@
 
 /* Exception vectors are the kernel's X86_TRAP_* (asm/trapnr.h). */
 
+/* DR7: MOV DR faults. The handler of a #DB, whatever raised it, begins without. */
+#define HULL_DR7_GD	BIT(13)
+
 /**
  * struct hull_event - pending events of one vCPU; owner: the vCPU thread
  * @exception: an exception (or soft interrupt) is to be delivered

@@ -24,9 +24,6 @@
 #include "trace.h"
 #include "vcpu.h"
 
-/* MOV DR faults. */
-#define DR7_GENERAL_DETECT	BIT(13)
-
 void hull_inject_single_step(struct hull_vcpu *vcpu)
 {
 	vcpu->debug.dr6 |= DR_STEP;
@@ -337,7 +334,7 @@ static int exit_dr(struct hull_vcpu *vcpu, const struct hull_exit *exit)
 	if (insn->op != HULL_OP_MOV_TO_DR && insn->op != HULL_OP_MOV_FROM_DR)
 		return HULL_RESUME;
 	write = insn->op == HULL_OP_MOV_TO_DR;
-	if (debug->dr7 & DR7_GENERAL_DETECT) {
+	if (debug->dr7 & HULL_DR7_GD) {
 		debug->dr6 |= BIT(13);
 		hull_inject_exception(vcpu, X86_TRAP_DB);
 		return HULL_RESUME;

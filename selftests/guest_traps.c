@@ -85,6 +85,26 @@ TEST_F(traps, single_step_after_executed_instructions)
 		EXPECT_TRAP(1, 0, 11, "\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x0f\xa2\x90");
 }
 
+TEST_F(traps, general_detect_ends_with_its_fault)
+{
+	struct hull_vcpu_state *state = calloc(1, sizeof(*state));
+	int fd = self->guest.cpu[0].fd;
+
+	ASSERT_NE(NULL, state);
+	/* mov $0x2400, %eax; mov %eax, %dr7; mov %dr0, %ecx */
+	if (variant->mode == GUEST_REAL)
+		EXPECT_TRAP(1, 0, 9, "\x66\xb8\x00\x24\x00\x00\x0f\x23\xf8\x0f\x21\xc1");
+	else
+		EXPECT_TRAP(1, 0, 8, "\xb8\x00\x24\x00\x00\x0f\x23\xf8\x0f\x21\xc1");
+	/* The handler may look. */
+	ASSERT_EQ(0, hull_get_state(fd, HULL_GROUP_DEBUG, state));
+	EXPECT_EQ(0x400, state->debug.dr7);
+	/* Bochs' AMD CPU exits before it sets DR6. */
+	if (!runs_on("bochs/svm"))
+		EXPECT_EQ(0xffff2ff0, state->debug.dr6);
+	free(state);
+}
+
 TEST_F(traps, exceptions_with_error_code)
 {
 	__u64 *gdt = (__u64 *)(self->guest.memory + TRAP_GDT_GPA);

@@ -89,8 +89,10 @@ static void inject(struct hull_vcpu *vcpu)
 			vmcb->save.rflags |= X86_EFLAGS_RF;
 		if (next.vector == X86_TRAP_PF)
 			vmcb->save.cr2 = vcpu->event.fault_address;
-		if (next.vector == X86_TRAP_DB)
+		if (next.vector == X86_TRAP_DB) {
 			vmcb->save.dr6 = vcpu->debug.dr6;
+			vmcb->save.dr7 &= ~(u64)HULL_DR7_GD;
+		}
 		break;
 	case HULL_INJECTION_INTERRUPT:
 		event = SVM_EVTINJ_TYPE_INTR | next.vector;

@@ -224,6 +224,11 @@ static u32 inject_exception(struct hull_vcpu *vcpu, const struct hull_injection 
 		vmcs_write(GUEST_RFLAGS, rflags | X86_EFLAGS_RF);
 	if (next->vector == X86_TRAP_PF)
 		vcpu->control.cr2 = vcpu->event.fault_address;
+	if (next->vector == X86_TRAP_DB && (vcpu->debug.dr7 & HULL_DR7_GD)) {
+		vcpu->debug.dr7 &= ~(u64)HULL_DR7_GD;
+		to_vmx(vcpu)->dr7 = vcpu->debug.dr7;
+		vmcs_write(GUEST_DR7, vcpu->debug.dr7);
+	}
 	/* The handler's first instruction is in no shadow. */
 	if (blocking & VMX_INTERRUPT_SHADOW) {
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, blocking & ~VMX_INTERRUPT_SHADOW);
