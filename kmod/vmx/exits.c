@@ -273,6 +273,9 @@ static __always_inline int exception(struct hull_vcpu *vcpu, struct vmx_vcpu *vm
 	if (exit->vector == X86_TRAP_DB)
 		vcpu->debug.dr6 = (vcpu->debug.dr6 & ~(u64)DR_TRAP_BITS) |
 				  (vmcs_read(EXIT_QUALIFICATION) & DR6_REPORTED);
+	/* INT1 is a trap: its handler returns behind it. */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vmcs_write(GUEST_RIP, vmcs_read(GUEST_RIP) + vmcs_read(VM_EXIT_INSTRUCTION_LEN));
 	return HULL_LEAVE;
 }
 
