@@ -4,7 +4,8 @@
  * at each point where it stops, accessed and dirty bits of its tables included. The guest is the
  * torture guest (program/torture.h) with one vCPU, or with two that take turns, each changing
  * tables that the other uses, and nobody who disturbs; nothing in it depends on time. HULL_SEED=n
- * repeats a run that printed n.
+ * repeats a run that printed n. With HULL_DIGEST (digest.h) it runs once and prints what it finds
+ * at each stop, to be compared with other CPUs: scripts/check-digests.
  *
  * CPUs set accessed bits of entries above one that faults, or do not: the guest sets them itself.
  * What it saw of that before lies in the dead part of its stack, which is no part of the result.
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "digest.h"
 #include "harness.h"
 #include "program.h"
 #include "trap.h"
@@ -28,13 +30,13 @@
 #define MSR_TSC		0x10
 
 /**
- * struct digest - a stop of the guest
+ * struct digest_stop - a stop of the guest
  * @group: of each register group of each vCPU
  * @page: of each page of memory
  * @tables: what the tables were
  * @stack: what the stacks were
  */
-struct digest {
+struct digest_stop {
 	__u64 group[CPUS][GROUPS];
 	__u64 page[PAGES];
 	unsigned char tables[TABLES_SIZE];
@@ -42,23 +44,24 @@ struct digest {
 };
 
 FIXTURE(digest) {
-	struct digest *first, *second;
+	struct digest_stop *first, *second;
 	__u64 seed;
 };
 
 FIXTURE_VARIANT(digest) {
+	const char *name;
 	const struct program *program;
 	int cpus;
 };
 
-FIXTURE_VARIANT_ADD(digest, legacy) { &program_torture32, 1 };
-FIXTURE_VARIANT_ADD(digest, pae) { &program_torture_pae, 1 };
-FIXTURE_VARIANT_ADD(digest, long_mode) { &program_torture64, 1 };
-FIXTURE_VARIANT_ADD(digest, five_levels) { &program_torture57, 1 };
-FIXTURE_VARIANT_ADD(digest, legacy_smp) { &program_torture32, 2 };
-FIXTURE_VARIANT_ADD(digest, pae_smp) { &program_torture_pae, 2 };
-FIXTURE_VARIANT_ADD(digest, long_mode_smp) { &program_torture64, 2 };
-FIXTURE_VARIANT_ADD(digest, five_levels_smp) { &program_torture57, 2 };
+FIXTURE_VARIANT_ADD(digest, legacy) { "torture-legacy", &program_torture32, 1 };
+FIXTURE_VARIANT_ADD(digest, pae) { "torture-pae", &program_torture_pae, 1 };
+FIXTURE_VARIANT_ADD(digest, long_mode) { "torture-long_mode", &program_torture64, 1 };
+FIXTURE_VARIANT_ADD(digest, five_levels) { "torture-five_levels", &program_torture57, 1 };
+FIXTURE_VARIANT_ADD(digest, legacy_smp) { "torture-legacy_smp", &program_torture32, 2 };
+FIXTURE_VARIANT_ADD(digest, pae_smp) { "torture-pae_smp", &program_torture_pae, 2 };
+FIXTURE_VARIANT_ADD(digest, long_mode_smp) { "torture-long_mode_smp", &program_torture64, 2 };
+FIXTURE_VARIANT_ADD(digest, five_levels_smp) { "torture-five_levels_smp", &program_torture57, 2 };
 
 FIXTURE_SETUP(digest)
 {
@@ -84,16 +87,9 @@ FIXTURE_TEARDOWN(digest)
 	free(self->second);
 }
 
-/* FNV-1a, a word at a time. */
 static __u64 hash(const void *from, size_t size)
 {
-	const __u64 *words = from;
-	__u64 value = 0xcbf29ce484222325;
-	size_t i;
-
-	for (i = 0; i < size / 8; i++)
-		value = (value ^ words[i]) * 0x100000001b3;
-	return value;
+	return digest_hash(DIGEST_HASH_START, from, size);
 }
 
 /* Nothing is on the handlers' stack where the guest stops. */
@@ -108,7 +104,7 @@ static int clear_dead_stack(struct guest *guest, unsigned int id, __u64 sp)
 	return 0;
 }
 
-static int take_registers(struct guest *guest, unsigned int id, struct digest *digest)
+static int take_registers(struct guest *guest, unsigned int id, struct digest_stop *digest)
 {
 	static struct hull_vcpu_state state;
 	const struct {
@@ -135,7 +131,7 @@ static int take_registers(struct guest *guest, unsigned int id, struct digest *d
 	return clear_dead_stack(guest, id, state.gprs.gpr[HULL_GPR_RSP]);
 }
 
-static void take_memory(struct guest *guest, struct digest *digest)
+static void take_memory(struct guest *guest, struct digest_stop *digest)
 {
 	__u64 *roots;
 	size_t i;
@@ -149,6 +145,27 @@ static void take_memory(struct guest *guest, struct digest *digest)
 	for (i = 0; i < PAGES; i++)
 		digest->page[i] = hash(guest->memory + i * PAGE, PAGE);
 	digest->page[FIXED_ROOTS / PAGE] = hash(roots, PAGE);
+}
+
+/* The same as a line. Pages are in what they are for: code and stacks, tables, data. */
+static int print_stop(struct digest *line, struct guest *guest, const char *name, int cpus,
+		      int number, const struct digest_stop *stop)
+{
+	char text[24];
+	int id, ret = 0;
+	size_t i;
+
+	snprintf(text, sizeof(text), "%d", number);
+	digest_begin(line, name, text);
+	for (id = 0; id < cpus; id++)
+		ret |= digest_vcpu(line, guest, id);
+	for (i = 0; i < PAGES; i++) {
+		snprintf(text, sizeof(text), "page_%lx", i * PAGE);
+		digest_word(line, i < PROGRAM_TABLES / PAGE ? "program" :
+			    i < PROGRAM_DATA / PAGE ? "tables" : "data", text, stop->page[i]);
+	}
+	digest_end(line);
+	return ret;
 }
 
 /* What the launcher does for the guest: an answer to a hole's read, an entry of a table. */
@@ -202,10 +219,14 @@ static bool run_to_sync(struct guest *guest, const struct program *program, unsi
 
 /* The whole run. 0; 1: no VM with this paging; -1 after a line. */
 static int run(const FIXTURE_VARIANT(digest) *what, __u32 paging, __u64 seed,
-	       struct digest *digests)
+	       struct digest_stop *digests)
 {
 	unsigned int turn = 0;
 	struct torture *shared;
+	struct digest line;
+	bool print = digest_wanted(&line);
+	/* Hashes of all memory are what takes long. */
+	int syncs = print && !getenv("HULL_LONG") ? SYNCS / 2 : SYNCS;
 	struct guest guest;
 	int i, id, ret = -1;
 
@@ -220,9 +241,12 @@ static int run(const FIXTURE_VARIANT(digest) *what, __u32 paging, __u64 seed,
 	shared = (struct torture *)(guest.memory + PROGRAM_SHARED);
 	shared->seed = seed;
 	shared->sync = STEPS;
-	shared->flags = TORTURE_EXACT | TORTURE_WRITES | TORTURE_CR4(guest_new_cr4(&guest)) |
+	shared->flags = TORTURE_EXACT | TORTURE_WRITES |
 			(what->cpus > 1 ? TORTURE_SECOND | TORTURE_TURNS : 0);
-	for (i = 0; i < SYNCS; i++) {
+	/* Elsewhere there may be no SMEP and SMAP. */
+	if (!print)
+		shared->flags |= TORTURE_CR4(guest_new_cr4(&guest));
+	for (i = 0; i < syncs; i++) {
 		if (!run_to_sync(&guest, what->program, &turn))
 			goto out;
 		for (id = 0; id < what->cpus; id++) {
@@ -230,6 +254,8 @@ static int run(const FIXTURE_VARIANT(digest) *what, __u32 paging, __u64 seed,
 				goto out;
 		}
 		take_memory(&guest, &digests[i]);
+		if (print && print_stop(&line, &guest, what->name, what->cpus, i, &digests[i]))
+			goto out;
 		hull_answer(&guest.cpu[0].own, 0);
 	}
 	printf("# %u steps, %u reads, %u writes, %u table writes, %u fetches, %u faults, %u changes, %u shootdowns\n",
@@ -253,7 +279,7 @@ static void show_words(const unsigned char *a, const unsigned char *b, size_t pa
 }
 
 /* Of tables and of the stack, what is there. */
-static void show_page(const struct digest *a, const struct digest *b, size_t page)
+static void show_page(const struct digest_stop *a, const struct digest_stop *b, size_t page)
 {
 	size_t at = page * PAGE - FIXED_TABLES;
 
@@ -265,7 +291,7 @@ static void show_page(const struct digest *a, const struct digest *b, size_t pag
 }
 
 /* The first stop where they differ is the one to look at. */
-static int compare(const struct digest *a, const struct digest *b)
+static int compare(const struct digest_stop *a, const struct digest_stop *b)
 {
 	static const char *const groups[GROUPS] = {
 		"gprs", "segments", "control", "debug", "msrs", "fpu", "events",
@@ -295,7 +321,11 @@ static int compare(const struct digest *a, const struct digest *b)
 /* Without this the next test says nothing. */
 TEST_F_TIMEOUT(digest, same_paging_twice, 120)
 {
-	ASSERT_EQ(0, run(variant, HULL_PAGING_AUTO, self->seed, self->first));
+	struct digest line;
+
+	ASSERT_EQ(0, run(variant, digest_paging(), self->seed, self->first));
+	if (digest_wanted(&line))
+		return;
 	ASSERT_EQ(0, run(variant, HULL_PAGING_AUTO, self->seed, self->second));
 	EXPECT_EQ(0, compare(self->first, self->second));
 	/* And other numbers give another result. */
@@ -305,8 +335,12 @@ TEST_F_TIMEOUT(digest, same_paging_twice, 120)
 
 TEST_F_TIMEOUT(digest, nested_and_shadow_paging, 120)
 {
-	int ret = run(variant, HULL_PAGING_NESTED, self->seed, self->first);
+	struct digest line;
+	int ret;
 
+	if (digest_wanted(&line))
+		SKIP(return, "digests are for others to compare");
+	ret = run(variant, HULL_PAGING_NESTED, self->seed, self->first);
 	if (ret == 1)
 		SKIP(return, "no nested paging here");
 	ASSERT_EQ(0, ret);

@@ -4,8 +4,10 @@
  * handlers of interrupts and exceptions too, all registers must be what it has loaded: segments
  * with their hidden parts, control registers, general registers, flags, frames on the stack.
  *
- * The launcher follows by a model: the functions below take the same steps as the guest.
+ * The launcher follows by a model: the functions below take the same steps as the guest. With
+ * HULL_DIGEST (digest.h) it prints what it finds, to be compared with other CPUs.
  */
+#include "digest.h"
 #include "harness.h"
 #include "walk.h"
 
@@ -136,6 +138,20 @@ static void check_gprs(walk_t *walk)
 	check_value(walk, "RFLAGS", is.rflags & FLAGS, walk->gprs.rflags);
 }
 
+static void print_stop(walk_t *walk, unsigned int port)
+{
+	struct digest digest;
+	char name[16];
+
+	if (!digest_wanted(&digest))
+		return;
+	snprintf(name, sizeof(name), "%u.%x", walk->stop, port);
+	digest_begin(&digest, "modes", name);
+	if (digest_vcpu(&digest, &walk->guest, 0))
+		complain(walk, "errno", errno, 0);
+	digest_end(&digest);
+}
+
 /* Runs to an OUT to @port; what the model says must be there. Without it nothing goes on. */
 static void run_to(walk_t *walk, unsigned int port)
 {
@@ -160,6 +176,7 @@ static void run_to(walk_t *walk, unsigned int port)
 	check_gprs(walk);
 	check_segments(walk);
 	check_control(walk);
+	print_stop(walk, port);
 }
 
 /* A stop: registers are as before, but for the number. */
@@ -549,7 +566,7 @@ FIXTURE_SETUP(modes)
 	struct guest *guest = &self->guest;
 
 	SKIP_REAL_MODE(true);
-	ASSERT_EQ(0, guest_create(guest, 0, PROGRAM_END)) {
+	ASSERT_EQ(0, guest_create_paging(guest, 0, PROGRAM_END, digest_paging())) {
 		TH_LOG("cannot create a VM: %s", strerror(errno));
 	}
 	if (runs_on("bochs/svm"))
