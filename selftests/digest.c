@@ -70,7 +70,8 @@ FIXTURE_SETUP(digest)
 
 	if (variant->program->la57 && !guest_has_la57(&none))
 		SKIP_VARIANT("the CPU has no five levels");
-	if (variant->cpus == 2 && NEVER_INTERRUPTED)
+	/* On Bochs' AMD CPU they do take turns. */
+	if (variant->cpus == 2 && NEVER_INTERRUPTED && !runs_on("bochs/svm"))
 		SKIP_VARIANT("one CPU, which nothing takes from a guest with IF clear");
 	close(none.dev);
 	self->seed = seed ? strtoull(seed, NULL, 0) : (__u64)time(NULL) % 1000000 + 1;
