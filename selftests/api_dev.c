@@ -69,7 +69,7 @@ TEST_F(dev, info_makes_sense)
 	EXPECT_EQ(3, info.xcr0 & 3);
 	EXPECT_LE(576, info.xsave_size);
 	EXPECT_GE(sizeof(struct hull_fpu), info.xsave_size);
-	for (int i = 0; i < 7; i++)
+	for (size_t i = 0; i < sizeof(info.reserved) / sizeof(info.reserved[0]); i++)
 		EXPECT_EQ(0, info.reserved[i]);
 }
 

@@ -629,6 +629,8 @@ TEST_F_TIMEOUT(exits, each_leaves_the_same, 60)
 		ASSERT_EQ(0, run_all(self, variant, digest_paging()));
 		return;
 	}
+	if (runs_on("qemu/svm"))
+		SKIP(return, "here an interrupt may come an instruction later or sooner");
 	ASSERT_EQ(0, run_to_text(self, variant, HULL_PAGING_AUTO, &first));
 	EXPECT_LT(10000, strlen(first));
 	/* The other paging; or, where there is one only, the same again. */

@@ -190,6 +190,14 @@ static __u64 control_exits(struct control_test *test)
 	return stats.value[HULL_STAT_CONTROL];
 }
 
+/* Bochs' AMD CPU does not load CR2: what is found there is the host's. */
+static bool is_same(struct hull_control now, const struct hull_control *control)
+{
+	if (runs_on("bochs/svm"))
+		now.cr2 = control->cr2;
+	return !memcmp(&now, control, sizeof(now));
+}
+
 TEST_F(control, written_by_turns)
 {
 	struct hull_control control = NOW, now;
@@ -209,7 +217,7 @@ TEST_F(control, written_by_turns)
 			EXPECT_EQ(*value, GPR(RCX));
 			now = NOW;
 			EXPECT_EQ(*value, *register_of(&now, i));
-			EXPECT_EQ(0, memcmp(&now, &control, sizeof(now)));
+			EXPECT_TRUE(is_same(now, &control));
 		}
 		/* The launcher's turn. */
 		other = control.cr0;
@@ -221,7 +229,7 @@ TEST_F(control, written_by_turns)
 		EXPECT_EQ(control.cr0, GPR(RAX));
 		EXPECT_EQ(control.cr4, GPR(RCX));
 		now = NOW;
-		EXPECT_EQ(0, memcmp(&now, &control, sizeof(now)));
+		EXPECT_TRUE(is_same(now, &control));
 		EXPECT_NE(other, now.cr0);
 	}
 }

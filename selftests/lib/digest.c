@@ -236,11 +236,11 @@ static void put_segments(struct writer *writer, struct hull_segments *s, bool lo
 	put(writer, "idtr_limit", s->idtr.limit);
 }
 
-static bool vmrun_loads_cr2(void)
+static bool emulator_is(const char *name)
 {
 	const char *emulator = getenv("HULL_EMULATOR");
 
-	return !emulator || strcmp(emulator, "bochs/svm");
+	return emulator && !strcmp(emulator, name);
 }
 
 static void put_control(struct writer *writer, const struct hull_control *control)
@@ -255,7 +255,7 @@ static void put_control(struct writer *writer, const struct hull_control *contro
 	put(writer, "apic_base", control->apic_base);
 	/* A part of its own, for the comparison to leave out: Bochs' VMRUN does not load it. */
 	writer->group = "cr2";
-	put(writer, "cr2", vmrun_loads_cr2() ? control->cr2 : 0);
+	put(writer, "cr2", emulator_is("bochs/svm") ? 0 : control->cr2);
 }
 
 static void put_debug(struct writer *writer, const struct hull_debug *debug)
@@ -364,5 +364,8 @@ void digest_trap(struct digest *digest, const struct trap *trap)
 	digest_word(digest, "trap", "rsp", trap->rsp);
 	digest_word(digest, "trap", "ss", trap->ss);
 	/* A part of its own: QEMU pushes none with faults that it raises itself. */
-	digest_word(digest, "rf", "rf", trap->rflags & RFLAGS_RF);
+	if (emulator_is("qemu/svm"))
+		digest_word(digest, "rf", "rf", 0);
+	else
+		digest_word(digest, "rf", "rf", trap->rflags & RFLAGS_RF);
 }
