@@ -397,6 +397,8 @@ static bool is_left_out(const char *name)
 		{ "qemu/svm", "icebp" },	/* nor this */
 		{ "qemu/svm", "fpu_error" },	/* its FLDCW raises nothing that it unmasks */
 		{ "qemu/svm", "null_ss" },	/* no shadow at the OUT behind it: not explained */
+		/* The interrupt comes an instruction later, now and then: not explained. */
+		{ "qemu/svm", "nmi_irq" },
 		{ "qemu/svm", "user_soft" },	/* counts gates of 16 bytes in error codes */
 	};
 	size_t i;
@@ -629,8 +631,6 @@ TEST_F_TIMEOUT(exits, each_leaves_the_same, 60)
 		ASSERT_EQ(0, run_all(self, variant, digest_paging()));
 		return;
 	}
-	if (runs_on("qemu/svm"))
-		SKIP(return, "here an interrupt may come an instruction later or sooner");
 	ASSERT_EQ(0, run_to_text(self, variant, HULL_PAGING_AUTO, &first));
 	EXPECT_LT(10000, strlen(first));
 	/* The other paging; or, where there is one only, the same again. */
