@@ -277,8 +277,9 @@ static void release_orphans(struct hull_irqchip *chip)
 	list_for_each_entry_rcu(irqfd, &irqfds->resamplers, resampler)
 		pins |= pin_bit(table, irqfd);
 	rcu_read_unlock();
-	if (hull_lines_maybe(chip, ~pins))
-		hull_lines_release(chip, hull_lines_maybe(chip, ~pins));
+	pins = hull_lines_maybe(chip, ~pins);
+	if (pins)
+		hull_lines_release(chip, pins);
 }
 
 /* Under irqfds.lock. */
