@@ -15,10 +15,11 @@ fuzzers=$5
 failed=0
 number=0
 
+# result STATUS NAME [SKIPPED]: SKIPPED is the directive of a program that skipped all it has.
 result() {
 	number=$((number + 1))
 	if [ "$1" -eq 0 ]; then
-		echo "ok $number $2"
+		echo "ok $number $2${3:+ $3}"
 	else
 		echo "not ok $number $2"
 		failed=1
@@ -34,7 +35,9 @@ for name in $tests; do
 	"$dir/$name" > "$dir/$name.log" 2>&1
 	status=$?
 	sed 's/^/  /' "$dir/$name.log"
-	result $status "emulate: $name"
+	skipped=
+	grep -q '^ok [^#]*$' "$dir/$name.log" || skipped=$(sed -n 's/^ok .*\(# SKIP .*\)/\1/p' "$dir/$name.log")
+	result $status "emulate: $name" "$skipped"
 done
 
 for name in $fuzzers; do
