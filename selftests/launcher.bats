@@ -67,6 +67,69 @@ codes() {
 	[[ $output == *"Example"*"hull check"* ]]
 }
 
+@test "a configuration file is the options, and is printed as they are" {
+	cd "$BATS_TEST_TMPDIR"
+	cat >in.json <<-'END'
+		{ "kernel": "vmlinuz", "mem": "2G", "cpus": 2, "rng": true, "stats": false,
+		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5 }
+	END
+	hull run --cpus 3 --config in.json --mem 4G --disk c.img --print-config
+	[ "$status" -eq 0 ]
+	printf '%s\n' "$output" >out.json
+	tr -d ' \n' <out.json >flat
+	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5"}' ]
+	hull run --config out.json --print-config
+	[ "$output" = "$(cat out.json)" ]
+	# It is what hull runs.
+	hull run --config out.json
+	[[ $status -eq 125 && $output == *"cannot open vmlinuz"* ]]
+	hull run --append $'\xff' --print-config
+	[[ $status -eq 125 && $output == *UTF-8* ]]
+	run sh -c "'$HULL' run --rng --print-config >/dev/full"
+	[ "$status" -eq 125 ]
+}
+
+@test "a configuration file that cannot be is refused by name and place" {
+	cd "$BATS_TEST_TMPDIR"
+	local text expected
+	while IFS='|' read -r text expected; do
+		printf '%s\n' "$text" >bad.json
+		hull run --config bad.json
+		[[ $status -eq 125 && $output == *"$expected"* ]]
+	done <<-'END'
+		{"kernel": 1|bad.json:2: '}' expected
+		[]|bad.json: must be an object
+		{"mem": "1G", "mem": "2G"}|bad.json:1: duplicate
+		{"append": "a\u0000b"}|bad.json:1: 
+		{"bogus": 1}|bad.json: there is no option 'bogus'
+		{"config": "x.json"}|bad.json: there is no option 'config'
+		{"rng": 1}|bad.json: 'rng' must be true or false
+		{"mem": true}|bad.json: 'mem' must be a string or a number
+		{"mem": ["1G"]}|bad.json: 'mem' must be a string or a number
+		{"disk": ["a", null]}|bad.json: 'disk' must be a list
+		{"mem": "3X"}|--mem 3X: not a size
+		{}|which kernel?
+	END
+	hull run --config missing.json
+	[[ $status -eq 125 && $output == *missing.json* ]]
+}
+
+@test "bash completes commands, options and values" {
+	complete_words() {
+		bash -c ". '$TOP/user/hull.bash'
+			COMP_WORDS=(\"\$@\") COMP_CWORD=\$((\$# - 1))
+			_hull; echo \"\${COMPREPLY[*]}\"" bash "$HULL" "$@"
+	}
+	[ "$(complete_words ru)" = run ]
+	[ "$(complete_words help ch)" = check ]
+	[ "$(complete_words run --pag)" = --paging ]
+	[ "$(complete_words run --paging '')" = "nested shadow" ]
+	[ "$(complete_words run --paging = sh)" = shadow ]
+	[ -z "$(complete_words run --kernel vm)" ]
+	# All that --help has.
+	[ "$(complete_words run -- | wc -w)" -eq "$("$HULL" run --usage | grep -oE -- '--[a-z-]+' | sort -u | wc -l)" ]
+}
+
 @test "exit codes are distinct and documented alike everywhere" {
 	local code text name count=0
 	[ -z "$( (codes RUN; codes CHECK) | cut -d' ' -f1 | grep -vx 0 | sort | uniq -d)" ]

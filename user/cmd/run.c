@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/config.h"
 #include "machine/machine.h"
 #include "virtio/blk.h"
 
@@ -36,7 +37,8 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
-	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n";
+	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
+	"  hull run --config machine.json --mem 4G\n";
 
 enum {
 	OPT_KERNEL = 'k',
@@ -54,6 +56,8 @@ enum {
 	OPT_TRACE,
 	OPT_RNG,
 	OPT_DISK,
+	OPT_CONFIG,
+	OPT_PRINT_CONFIG,
 };
 
 static const struct argp_option options[] = {
@@ -75,12 +79,29 @@ static const struct argp_option options[] = {
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
 	{ "stats", OPT_STATS, NULL, 0, "Print a table of exits at the end", 3 },
 	{ "trace-unclaimed", OPT_TRACE, NULL, 0, "Report accesses no device answers", 3 },
+	{ "config", OPT_CONFIG, "FILE", 0,
+	  "Options from a JSON file, with their names as keys; later ones here change them", 4 },
+	{ "print-config", OPT_PRINT_CONFIG, NULL, 0,
+	  "Print the options as such a file, and end", 4 },
 	{ 0 }
 };
 
+static const struct option_set option_set = {
+	.options = options,
+	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, 0 },
+	.excluded = (const int[]){ OPT_CONFIG, OPT_PRINT_CONFIG, 0 },
+};
+
+/*
+ * @given: the options in their order, those of configuration files among them
+ * @words: of configuration files, which options point to
+ */
 struct run_options {
 	struct machine_config machine;
 	struct boot_config boot;
+	struct arguments given, words;
+	bool in_config;
+	bool print_config;
 	const char *kernel;
 	const char *initrd[BOOT_MAX_INITRDS];
 	char *module[BOOT_MAX_MODULES];
@@ -207,11 +228,54 @@ static void parse_serial(const char *arg, struct console_config *serial)
 	}
 }
 
+static const struct argp argp;
+
+/* What the file says is parsed as if it stood here. */
+static void parse_config(struct argp_state *state, const char *path)
+{
+	struct run_options *run = state->input;
+	int first = run->words.count, count;
+	struct failure why;
+	char **argv;
+
+	if (config_load(path, &option_set, &run->words, &why))
+		argp_failure(state, EXIT_CODE_ERROR, 0, "%s", why.text);
+	count = run->words.count - first;
+	if (!count)
+		return;
+	argv = calloc(count + 2, sizeof(*argv));
+	if (!argv)
+		argp_failure(state, EXIT_CODE_ERROR, 0, "out of memory");
+	argv[0] = state->name;
+	memcpy(argv + 1, run->words.word + first, count * sizeof(*argv));
+	run->in_config = true;
+	argp_parse(&argp, count + 1, argv, 0, NULL, run);
+	run->in_config = false;
+	free(argv);
+}
+
+/* Before the option is parsed, which may cut its argument into pieces. */
+static void note_given(struct run_options *run, int key, const char *arg)
+{
+	const struct argp_option *option;
+
+	for (option = options; option->key; option++)
+		if (option->key == key)
+			arguments_add(&run->given, option->name, arg);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_options *run = state->input;
 
+	note_given(run, key, arg);
 	switch (key) {
+	case OPT_CONFIG:
+		parse_config(state, arg);
+		break;
+	case OPT_PRINT_CONFIG:
+		run->print_config = true;
+		break;
 	case OPT_KERNEL:
 		run->kernel = arg;
 		break;
@@ -266,7 +330,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			   arg);
 		break;
 	case ARGP_KEY_END:
-		if (!run->kernel)
+		if (!run->kernel && !run->in_config && !run->print_config)
 			argp_error(state, "which kernel? (--kernel FILE)");
 		break;
 	default:
@@ -340,6 +404,14 @@ out:
 	return status;
 }
 
+static int print_config(const struct run_options *run)
+{
+	if (!config_print(stdout, &option_set, &run->given))
+		return 0;
+	fprintf(stderr, "hull: cannot print the options: the output is full, or one is no UTF-8\n");
+	return EXIT_CODE_ERROR;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run_options run = {
@@ -352,9 +424,13 @@ int cmd_run(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &run);
 	run.boot.cpus = run.machine.cpus;
 	run.boot.pci = machine_has_pci(&run.machine);
-	if (!load_files(&run, &why))
+	if (run.print_config)
+		status = print_config(&run);
+	else if (!load_files(&run, &why))
 		status = run_machine(&run, &why);
 	free_files(&run.boot);
+	arguments_free(&run.given);
+	arguments_free(&run.words);
 	if (why.text[0])
 		fprintf(stderr, "hull: %s\n", why.text);
 	return status;
