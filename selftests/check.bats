@@ -38,6 +38,7 @@ check() {
 	check unit-ring
 	[ "$status" -eq 0 ]
 	[ "$(grep -c '^cell .*: did not run$' <<<"$output")" -eq 6 ]
+	[[ $output =~ unit-ring\ +ok\ +[0-9]+" passed, 0 failed, 0 skipped, "[0-9]+" s (CPU "[1-9][0-9]*" s)" ]]
 	[[ ${lines[-1]} =~ ^[1-9][0-9]*" passed, 0 failed, 0 skipped"$ ]]
 }
 
