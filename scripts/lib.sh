@@ -51,6 +51,15 @@ quote() {
 	printf '%s' "${out# }"
 }
 
+# The mirror this machine's own release comes from.
+package_mirror() {
+	local codename
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	# shellcheck disable=SC2016 # for apt-get to expand
+	apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n "s/^$codename //p" | head -n 1
+}
+
 # with_lock NAME COMMAND...: one at a time among all runs that share the cache.
 with_lock() {
 	local with_lock_fd with_lock_file=$HULL_CACHE/locks/$1

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # PCI, virtio-blk and virtio-rng where hull.ko is loaded: one boot of Debian's
-# kernel with four disks, which the tests then look at; one with INTx; locks;
-# and a hostile driver.
+# kernel with four disks, which the tests then look at; one with INTx, one from a
+# root disk; locks; and a hostile driver.
 #
 #   HULL_CHAINS   malformed chains for each device (default 2000; with HULL_LONG=1 100000)
 #
@@ -189,6 +189,26 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	[ "$status" -eq 0 ]
 	[[ $output == *"hull-guest: 2 lines"* ]]
 	[[ $output == *"hull-guest: $(sum ro.img) $(sum ro.img)"* ]]
+}
+
+@test "a guest boots from a root disk, which keeps what was synced" {
+	cat >root-init <<-'END'
+		#!/bin/sh
+		/bin/busybox mount -o remount,rw /
+		echo "kept" >/kept
+		/bin/busybox sync
+		/bin/busybox mount -o remount,ro /
+		echo "hull-guest: root is $(/bin/busybox sed -n 's/^\(.*\) \/ ext4 \(r.\).*/\1 \2/p' /proc/mounts)"
+		/bin/busybox poweroff -f
+	END
+	"$TOP/scripts/guest-disk" --minimal --init root-init root.img
+	"$TOP/scripts/guest-initramfs" --root --driver virtio_pci --driver virtio_blk root.cpio
+	run boot root.cpio "" --disk root.img
+	printf '%s\n' "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"hull-guest: root is /dev/vda ro"* ]]
+	e2fsck -fn root.img
+	[ "$(debugfs -R 'cat /kept' root.img 2>/dev/null)" = kept ]
 }
 
 @test "a disk belongs to one guest, or to readers" {
