@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Writes first inputs for the fuzzers, images of the unit tests and a queue: seeds DIRECTORY. */
 #include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 
@@ -42,6 +43,30 @@ static void image_queue(struct image *image)
 	image->blob.size = at + 3 * sizeof(desc[0]) - image->data;
 }
 
+/* A frame to be cut in segments. */
+static void image_frame(struct image *image)
+{
+	const struct vring_desc desc[8] = {
+		{ 0x20000, 12, VRING_DESC_F_NEXT, 1 },
+		{ 0x30000, 3000, 0, 0 },
+	};
+	const uint16_t avail[3 + 8] = { 0, 1, 0 };
+	const struct virtio_net_hdr_v1 header = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = 54, .gso_size = 1460, .csum_start = 34, .csum_offset = 16,
+	};
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), &header, sizeof(header));
+	at += sizeof(header);
+	*at++ = 0xff;
+	image->blob.size = at - image->data;
+}
+
 int main(int argc, char **argv)
 {
 	static struct image image;
@@ -58,5 +83,7 @@ int main(int argc, char **argv)
 	image_queue(&image);
 	bad |= put(argv[1], "queue/seed", &image);
 	bad |= put(argv[1], "blk/seed", &image);
+	image_frame(&image);
+	bad |= put(argv[1], "net/seed", &image);
 	return bad;
 }

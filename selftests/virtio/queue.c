@@ -60,6 +60,29 @@ static void test_chain(void)
 	EXPECT_EQ(1, driver.used->idx);
 }
 
+/* Several chains that the driver gets at once. */
+static void test_together(void)
+{
+	static struct chain other;
+
+	begin(false, false);
+	driver_desc(&driver, 0, BUFFERS, 8, WRITE, 0);
+	driver_desc(&driver, 1, BUFFERS + 8, 8, WRITE, 0);
+	driver_post(&driver, 1);
+	driver_post(&driver, 0);
+	EXPECT_EQ(1, queue_take(&queue, &chain));
+	EXPECT_EQ(1, queue_take(&queue, &other));
+	queue_put(&queue, &chain, 8);
+	EXPECT_EQ(0, driver.used->idx);
+	queue_give(&queue, &other, 3);
+	EXPECT_EQ(2, driver.used->idx);
+	EXPECT_EQ(1, driver.used->ring[0].id);
+	EXPECT_EQ(8, driver.used->ring[0].len);
+	EXPECT_EQ(0, driver.used->ring[1].id);
+	EXPECT_EQ(3, driver.used->ring[1].len);
+	EXPECT(queue_wants_interrupt(&queue));
+}
+
 static void test_indirect(void)
 {
 	struct vring_desc table[3] = {
@@ -613,6 +636,7 @@ static void test_told(void)
 
 static const struct test tests[] = {
 	{ "a chain goes and comes back", test_chain },
+	{ "chains that come back together", test_together },
 	{ "tables of descriptors", test_indirect },
 	{ "a buffer may be named twice", test_same_buffer },
 	{ "slices of a chain", test_slice },

@@ -278,7 +278,7 @@ int queue_take(struct queue *queue, struct chain *chain)
 
 /* ---- giving --------------------------------------------------------------------------------- */
 
-void queue_give(struct queue *queue, const struct chain *chain, uint32_t written)
+void queue_put(struct queue *queue, const struct chain *chain, uint32_t written)
 {
 	struct vring_used_elem *elem;
 	unsigned int i;
@@ -294,6 +294,13 @@ void queue_give(struct queue *queue, const struct chain *chain, uint32_t written
 	elem->len = written;
 	announce(queue, elem, sizeof(*elem));
 	queue->last_used++;
+}
+
+void queue_give(struct queue *queue, const struct chain *chain, uint32_t written)
+{
+	queue_put(queue, chain, written);
+	if (queue->broken)
+		return;
 	__atomic_store_n(&queue->used->idx, queue->last_used, __ATOMIC_RELEASE);
 	announce(queue, &queue->used->idx, 2);
 }

@@ -82,6 +82,9 @@ int queue_take(struct queue *queue, struct chain *chain);
 /* Gives a chain back; @written: bytes at the start of its buffers to be written. */
 void queue_give(struct queue *queue, const struct chain *chain, uint32_t written);
 
+/* The same, but the driver sees it with the next queue_give() only: they come together. */
+void queue_put(struct queue *queue, const struct chain *chain, uint32_t written);
+
 /* After one or more queue_give(): does the driver want an interrupt? */
 bool queue_wants_interrupt(struct queue *queue);
 

@@ -56,12 +56,22 @@ bool virtio_take(struct virtio_queue *queue, struct chain *chain)
 	return ret > 0;
 }
 
-void virtio_give(struct virtio_queue *queue, const struct chain *chain, uint32_t written)
+/* The rings of a broken device may be anything by now. */
+static struct queue *ring_to_use(struct virtio_queue *queue)
 {
-	/* The rings may be anything by now. */
 	if (!queue->ring.broken && atomic_load(&queue->device->broken))
 		queue->ring.broken = "another queue, or a register";
-	queue_give(&queue->ring, chain, written);
+	return &queue->ring;
+}
+
+void virtio_give(struct virtio_queue *queue, const struct chain *chain, uint32_t written)
+{
+	queue_give(ring_to_use(queue), chain, written);
+}
+
+void virtio_put(struct virtio_queue *queue, const struct chain *chain, uint32_t written)
+{
+	queue_put(ring_to_use(queue), chain, written);
 }
 
 void virtio_signal(struct virtio_queue *queue)

@@ -166,6 +166,9 @@ bool virtio_take(struct virtio_queue *queue, struct chain *chain);
 
 /* Gives it back: see queue_give(). The driver hears of it by virtio_signal(). */
 void virtio_give(struct virtio_queue *queue, const struct chain *chain, uint32_t written);
+
+/* One of several that the driver gets together, with the next that is given: see queue_put(). */
+void virtio_put(struct virtio_queue *queue, const struct chain *chain, uint32_t written);
 void virtio_signal(struct virtio_queue *queue);
 
 /* The driver broke a rule: the device stops until it is reset. Any thread. */

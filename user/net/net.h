@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a network device is connected with: frames go out and come in, whole.
+ *
+ * A device's worker alone uses a network, once it is open. It sends when the guest does; it watches
+ * @event, and receives until there is nothing. A device that has no room for frames stops doing so,
+ * and what then is lost is the backend's choice: it is a network.
+ */
+#ifndef HULL_NET_NET_H
+#define HULL_NET_NET_H
+
+#include <linux/if.h>
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "machine/failure.h"
+
+#define NET_HEADER	sizeof(struct virtio_net_hdr_v1)
+
+/* An Ethernet header with a tag, and the longest packet of IP; virtio's own limit is this too. */
+#define NET_FRAME_MIN	14U
+#define NET_FRAME_MAX	65550U
+
+#define NET_MAC		6
+
+/* Frames with work left to do, in both directions. The latter two come with the first only. */
+enum net_offload {
+	NET_CSUM = 1 << 0,	/* a checksum to be filled in (or that need not be looked at) */
+	NET_TSO4 = 1 << 1,	/* TCP to be cut in segments, over IPv4 */
+	NET_TSO6 = 1 << 2,	/* the same over IPv6 */
+};
+
+struct net;
+
+/**
+ * struct net_ops - a kind of network
+ * @set_offloads: optional: frames to be received may have these now, of the backend's own; at first
+ *	none
+ * @send: a frame that was checked. @iov[0] is its header, NET_HEADER bytes, the rest the frame: in
+ *	guest memory, which may change meanwhile. @size: of the frame, NET_FRAME_MIN to
+ *	NET_FRAME_MAX. What cannot be sent now is dropped
+ * @receive: the next frame's size, 0: none now, @event tells when there is, -1: never again, with a
+ *	reason. A frame is up to @room bytes, those longer are dropped
+ * @destroy: frees
+ */
+struct net_ops {
+	void (*set_offloads)(struct net *net, unsigned int offloads);
+	void (*send)(struct net *net, const struct iovec *iov, unsigned int count, size_t size);
+	ssize_t (*receive)(struct net *net, struct virtio_net_hdr_v1 *header, void *frame,
+			   size_t room, struct failure *why);
+	void (*destroy)(struct net *net);
+};
+
+/**
+ * struct net - a backend
+ * @name: for messages
+ * @offloads: NET_*, of frames in both directions
+ * @event: fd that is readable when receive() has something to do
+ */
+struct net {
+	const struct net_ops *ops;
+	const char *name;
+	unsigned int offloads;
+	int event;
+};
+
+#endif
