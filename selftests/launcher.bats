@@ -44,6 +44,11 @@ codes() {
 		"run --kernel x --disk ,ro" "run --kernel x --disk d,rw" "run --kernel x --disk d,queues=0" \
 		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
 		"run --kernel x --disk d,serial=" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
+		"run --kernel x --net user,forward=80" "run --kernel x --net user,forward=0:80" \
+		"run --kernel x --net user,forward=80:65536" "run --kernel x --net user,forward=sctp:80:80" \
+		"run --kernel x --net user,forward=1.2.3:80:80" "run --kernel x --net user,mac=x" \
+		"run --kernel x --net user,mac=01:02:03:04:05:06" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
@@ -253,6 +258,14 @@ codes() {
 	printf '%s\n' "$output"
 	[ "$status" -eq 125 ]
 	[[ $output == "hull: cannot write to disk good: Permission denied (--disk good,ro only reads it)"* ]]
+}
+
+@test "a port that cannot be forwarded is refused by name" {
+	hull run --kernel "$GUEST" --net user,forward=1.2.3.4:8080:80
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot forward TCP port 8080 of 1.2.3.4 to the guest: Cannot assign requested address" ]]
+	hull run --kernel "$GUEST" --net user,forward=udp:1.2.3.4:53:53
+	[[ $output == "hull: cannot forward UDP port 53 of 1.2.3.4 to the guest: "* ]]
 }
 
 @test "without the module: run says so, check says why" {

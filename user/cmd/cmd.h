@@ -7,11 +7,18 @@
 
 #include "exit_codes.h"
 
+struct argp_state;
 struct machine;
+struct machine_config;
 
 /* @argv: from the name on, which is "hull NAME". Return the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+
+/* ---- net.c ---------------------------------------------------------------------------------- */
+
+/* Adds the card that --net asks for, or ends as argp_error() does. Changes @arg. */
+void parse_net(struct argp_state *state, char *arg, struct machine_config *machine);
 
 /* ---- report.c ------------------------------------------------------------------------------- */
 

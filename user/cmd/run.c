@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
 	"  hull run --config machine.json --mem 4G\n";
@@ -56,6 +58,7 @@ enum {
 	OPT_TRACE,
 	OPT_RNG,
 	OPT_DISK,
+	OPT_NET,
 	OPT_CONFIG,
 	OPT_PRINT_CONFIG,
 };
@@ -74,6 +77,8 @@ static const struct argp_option options[] = {
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
 	{ "disk", OPT_DISK, "FILE[,ro][,serial=S][,queues=N]", 0,
 	  "A raw file or block device as a disk (virtio); may be repeated", 2 },
+	{ "net", OPT_NET, "user[,forward=[tcp:|udp:][ADDRESS:]PORT:GUESTPORT][,mac=MAC]", 0,
+	  "A network card (virtio); may be repeated, as forward may", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
@@ -88,7 +93,7 @@ static const struct argp_option options[] = {
 
 static const struct option_set option_set = {
 	.options = options,
-	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, 0 },
+	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, OPT_NET, 0 },
 	.excluded = (const int[]){ OPT_CONFIG, OPT_PRINT_CONFIG, 0 },
 };
 
@@ -316,6 +321,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DISK:
 		parse_disk(state, arg, &run->machine);
 		break;
+	case OPT_NET:
+		parse_net(state, arg, &run->machine);
+		break;
 	case OPT_RNG:
 		run->machine.rng = true;
 		break;
@@ -381,15 +389,17 @@ static int run_machine(struct run_options *run, struct failure *why)
 	struct machine *machine = malloc(sizeof(*machine));
 	int status = EXIT_CODE_ERROR;
 	struct boot_entry entry;
+	char path[PATH_MAX];
 
 	if (!machine) {
 		fail(why, "out of memory");
 		return status;
 	}
+	run->machine.identity = realpath(run->kernel, path) ? path : run->kernel;
 	/* Loaded before the module is needed: a bad kernel is reported on every machine. */
 	if (machine_create(machine, &run->machine, why) ||
 	    boot_load(&machine->memory, &run->boot, &entry, why) ||
-	    machine_open_disks(machine, why))
+	    machine_open_disks(machine, why) || machine_open_nets(machine, why))
 		goto out;
 	free_files(&run->boot);
 	if (machine_open(machine, why) || machine_add_devices(machine, why) ||

@@ -30,6 +30,7 @@
 #include "machine/console.h"
 #include "machine/failure.h"
 #include "machine/memory.h"
+#include "net/net.h"
 #include "virtio/pci.h"
 
 enum end_kind {
@@ -72,6 +73,22 @@ struct disk_config {
 	unsigned int queues;
 };
 
+#define MACHINE_NETS	8
+#define NET_FORWARDS	16
+
+/**
+ * struct net_config - a network card and what it is connected with
+ * @has_mac: @mac was chosen; else it is derived
+ * @forward: connections to the guest
+ * @forwards: how many
+ */
+struct net_config {
+	bool has_mac;
+	uint8_t mac[NET_MAC];
+	struct net_forward forward[NET_FORWARDS];
+	unsigned int forwards;
+};
+
 /**
  * struct machine_config - what the machine is made of
  * @memory: bytes
@@ -84,6 +101,9 @@ struct disk_config {
  * @rng: there is a source of random numbers
  * @disk: disks, in the order in which the guest finds them
  * @disks: how many
+ * @net: network cards, in their order
+ * @nets: how many
+ * @identity: what the guest is known by, the same each time it is run: addresses come from it
  */
 struct machine_config {
 	uint64_t memory;
@@ -96,6 +116,9 @@ struct machine_config {
 	bool rng;
 	struct disk_config disk[MACHINE_DISKS];
 	unsigned int disks;
+	struct net_config net[MACHINE_NETS];
+	unsigned int nets;
+	const char *identity;
 };
 
 struct machine {
@@ -119,6 +142,7 @@ struct machine {
 	struct acpi_tables *acpi;
 
 	struct disk *disk[MACHINE_DISKS];	/* until a device takes it over */
+	struct net *net[MACHINE_NETS];		/* the same */
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
 	unsigned int virtios;
@@ -140,6 +164,7 @@ struct machine {
 int machine_create(struct machine *machine, const struct machine_config *config,
 		   struct failure *why);
 int machine_open_disks(struct machine *machine, struct failure *why);
+int machine_open_nets(struct machine *machine, struct failure *why);
 int machine_open(struct machine *machine, struct failure *why);
 int machine_add_devices(struct machine *machine, struct failure *why);
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,

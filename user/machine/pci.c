@@ -7,18 +7,22 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "machine/machine.h"
+#include "net/mac.h"
 #include "virtio/blk.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 
 /* Classes of PCI. */
 #define CLASS_DISK		0x010000
+#define CLASS_NET		0x020000
 #define CLASS_OTHER		0x00ff00
 
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng || config->disks;
+	return config->rng || config->disks || config->nets;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -122,6 +126,42 @@ static int add_disk(struct machine *machine, unsigned int index, struct failure 
 	return add(machine, virtio_blk_create(disk, &blk, &machine->memory, why), CLASS_DISK, why);
 }
 
+static struct net *open_net(const struct net_config *config, struct failure *why)
+{
+	return user_open(config->forward, config->forwards, why);
+}
+
+/* Early, as disks are. */
+int machine_open_nets(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	unsigned int i;
+
+	for (i = 0; i < config->nets; i++) {
+		machine->net[i] = open_net(&config->net[i], why);
+		if (!machine->net[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int add_net(struct machine *machine, unsigned int index, struct failure *why)
+{
+	const struct net_config *config = &machine->config->net[index];
+	struct net *net = machine->net[index];
+	uint8_t mac[NET_MAC];
+	char name[16];
+
+	snprintf(name, sizeof(name), "net%u", index);
+	if (config->has_mac)
+		memcpy(mac, config->mac, NET_MAC);
+	else
+		mac_derive(machine->config->identity, index, mac);
+	machine->net[index] = NULL;
+	return add(machine, virtio_net_create(net, name, mac, &machine->memory, why), CLASS_NET,
+		   why);
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
@@ -130,6 +170,9 @@ static int add_devices(struct machine *machine, struct failure *why)
 
 	for (i = 0; i < config->disks; i++)
 		if (add_disk(machine, i, why))
+			return -1;
+	for (i = 0; i < config->nets; i++)
+		if (add_net(machine, i, why))
 			return -1;
 	if (config->rng && add(machine, virtio_rng_create(memory, why), CLASS_OTHER, why))
 		return -1;
@@ -194,4 +237,7 @@ void pci_destroy(struct machine *machine)
 	for (i = 0; i < MACHINE_DISKS; i++)
 		if (machine->disk[i])
 			machine->disk[i]->ops->close(machine->disk[i]);
+	for (i = 0; i < MACHINE_NETS; i++)
+		if (machine->net[i])
+			machine->net[i]->ops->destroy(machine->net[i]);
 }

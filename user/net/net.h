@@ -9,8 +9,8 @@
 #ifndef HULL_NET_NET_H
 #define HULL_NET_NET_H
 
-#include <linux/if.h>
 #include <linux/virtio_net.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,5 +67,23 @@ struct net {
 	unsigned int offloads;
 	int event;
 };
+
+/* ---- user.c: connections of the launcher's own, without root ---------------------------------- */
+
+/**
+ * struct net_forward - connections to the host that go to the guest
+ * @udp: UDP, not TCP
+ * @address: of the host, in network order
+ * @host: port
+ * @guest: port
+ */
+struct net_forward {
+	bool udp;
+	struct in_addr address;
+	uint16_t host, guest;
+};
+
+/* NULL with the reason. */
+struct net *user_open(const struct net_forward *forward, unsigned int count, struct failure *why);
 
 #endif
