@@ -48,7 +48,10 @@ codes() {
 		"run --kernel x --net user,forward=80" "run --kernel x --net user,forward=0:80" \
 		"run --kernel x --net user,forward=80:65536" "run --kernel x --net user,forward=sctp:80:80" \
 		"run --kernel x --net user,forward=1.2.3:80:80" "run --kernel x --net user,mac=x" \
-		"run --kernel x --net user,mac=01:02:03:04:05:06" \
+		"run --kernel x --net user,mac=01:02:03:04:05:06" "run --kernel x --net tap=" \
+		"run --kernel x --net tap=a/b" "run --kernel x --net tap=sixteencharacter" \
+		"run --kernel x --net tap=t%d" "run --kernel x --net tap=t,forward=80:80" \
+		"run --kernel x --net bridge" "run --kernel x --net bridge=" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
@@ -258,6 +261,15 @@ codes() {
 	printf '%s\n' "$output"
 	[ "$status" -eq 125 ]
 	[[ $output == "hull: cannot write to disk good: Permission denied (--disk good,ro only reads it)"* ]]
+}
+
+@test "bridges that are none are refused by name" {
+	hull run --kernel "$GUEST" --net bridge=no-such-bridge
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: there is no bridge no-such-bridge (to make one: "* ]]
+	hull run --kernel "$GUEST" --net user --net bridge=lo
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: lo is no bridge" ]]
 }
 
 @test "a port that cannot be forwarded is refused by name" {

@@ -64,12 +64,33 @@ static void parse_word(struct argp_state *state, char *word, struct net_config *
 		if (mac_parse(word + 4, net->mac))
 			argp_error(state, "--net: %s: not an address of a network card, as "
 				   "02:12:34:56:78:9a", word);
-	} else if (!strncmp(word, "forward=", 8)) {
+	} else if (!strncmp(word, "forward=", 8) && net->kind == NET_USER) {
 		parse_forward(state, word + 8, net);
 	} else {
-		argp_error(state, "--net: what is '%s'? user may be followed by forward=... and "
-			   "mac=MAC", word);
+		argp_error(state, "--net: what is '%s'? user may be followed by forward=..., all "
+			   "by mac=MAC", word);
 	}
+}
+
+/* As the kernel has names of interfaces; '%' would make it choose one. */
+static int set_name(struct net_config *net, enum net_kind kind, const char *name)
+{
+	net->kind = kind;
+	if (!*name || strlen(name) >= sizeof(net->name) || strpbrk(name, "/:% \t\n") ||
+	    !strcmp(name, ".") || !strcmp(name, ".."))
+		return -1;
+	strcpy(net->name, name);
+	return 0;
+}
+
+static int parse_kind(const char *text, struct net_config *net)
+{
+	if (!strncmp(text, "tap=", 4))
+		return set_name(net, NET_TAP, text + 4);
+	if (!strncmp(text, "bridge=", 7))
+		return set_name(net, NET_BRIDGE, text + 7);
+	net->kind = NET_USER;
+	return strcmp(text, "user") ? -1 : 0;
 }
 
 void parse_net(struct argp_state *state, char *arg, struct machine_config *machine)
@@ -80,8 +101,9 @@ void parse_net(struct argp_state *state, char *arg, struct machine_config *machi
 	if (machine->nets == MACHINE_NETS)
 		argp_error(state, "more than %u network cards", MACHINE_NETS);
 	machine->nets++;
-	if (strcmp(kind, "user"))
-		argp_error(state, "--net %s: must be user", kind);
+	if (parse_kind(kind, net))
+		argp_error(state, "--net %s: must be user, tap=NAME or bridge=NAME; a name has 1 to "
+			   "%u characters", kind, IFNAMSIZ - 1);
 	while ((word = strsep(&arg, ",")))
 		parse_word(state, word, net);
 }

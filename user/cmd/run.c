@@ -38,6 +38,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --net bridge=br0,mac=02:00:00:00:00:01\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
 	"  hull run --config machine.json --mem 4G\n";
@@ -77,8 +78,9 @@ static const struct argp_option options[] = {
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
 	{ "disk", OPT_DISK, "FILE[,ro][,serial=S][,queues=N]", 0,
 	  "A raw file or block device as a disk (virtio); may be repeated", 2 },
-	{ "net", OPT_NET, "user[,forward=[tcp:|udp:][ADDRESS:]PORT:GUESTPORT][,mac=MAC]", 0,
-	  "A network card (virtio); may be repeated, as forward may", 2 },
+	{ "net", OPT_NET, "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,mac=MAC]", 0,
+	  "A network card (virtio): of a network without root, a tap device, or a port of a bridge; "
+	  "may be repeated", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },

@@ -9,6 +9,7 @@
 #ifndef HULL_MACHINE_MACHINE_H
 #define HULL_MACHINE_MACHINE_H
 
+#include <net/if.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -76,13 +77,18 @@ struct disk_config {
 #define MACHINE_NETS	8
 #define NET_FORWARDS	16
 
+enum net_kind { NET_USER, NET_TAP, NET_BRIDGE };
+
 /**
  * struct net_config - a network card and what it is connected with
+ * @name: of the tap device or bridge; else empty
  * @has_mac: @mac was chosen; else it is derived
  * @forward: connections to the guest
  * @forwards: how many
  */
 struct net_config {
+	enum net_kind kind;
+	char name[IFNAMSIZ];
 	bool has_mac;
 	uint8_t mac[NET_MAC];
 	struct net_forward forward[NET_FORWARDS];

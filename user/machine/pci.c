@@ -5,6 +5,7 @@
  *
  * Locks: the list is constant once vCPUs run. Interrupts and doorbells are ioctls, of any thread.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,9 +127,36 @@ static int add_disk(struct machine *machine, unsigned int index, struct failure 
 	return add(machine, virtio_blk_create(disk, &blk, &machine->memory, why), CLASS_DISK, why);
 }
 
-static struct net *open_net(const struct net_config *config, struct failure *why)
+/* Two guests with one kernel differ where they are on different tap devices. */
+static void card_address(const struct machine_config *machine, unsigned int index,
+			 uint8_t mac[NET_MAC])
 {
-	return user_open(config->forward, config->forwards, why);
+	const struct net_config *config = &machine->net[index];
+	char words[PATH_MAX + IFNAMSIZ];
+
+	snprintf(words, sizeof(words), "%s%s", machine->identity, config->name);
+	if (config->has_mac)
+		memcpy(mac, config->mac, NET_MAC);
+	else
+		mac_derive(words, index, mac);
+}
+
+static struct net *open_net(const struct machine_config *machine, unsigned int index,
+			    struct failure *why)
+{
+	const struct net_config *config = &machine->net[index];
+	uint8_t mac[NET_MAC];
+
+	switch (config->kind) {
+	case NET_USER:
+		return user_open(config->forward, config->forwards, why);
+	case NET_TAP:
+		return tap_open(config->name, why);
+	case NET_BRIDGE:
+		card_address(machine, index, mac);
+		return bridge_open(config->name, mac, why);
+	}
+	return NULL;
 }
 
 /* Early, as disks are. */
@@ -138,7 +166,7 @@ int machine_open_nets(struct machine *machine, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < config->nets; i++) {
-		machine->net[i] = open_net(&config->net[i], why);
+		machine->net[i] = open_net(config, i, why);
 		if (!machine->net[i])
 			return -1;
 	}
@@ -147,16 +175,12 @@ int machine_open_nets(struct machine *machine, struct failure *why)
 
 static int add_net(struct machine *machine, unsigned int index, struct failure *why)
 {
-	const struct net_config *config = &machine->config->net[index];
 	struct net *net = machine->net[index];
 	uint8_t mac[NET_MAC];
 	char name[16];
 
 	snprintf(name, sizeof(name), "net%u", index);
-	if (config->has_mac)
-		memcpy(mac, config->mac, NET_MAC);
-	else
-		mac_derive(machine->config->identity, index, mac);
+	card_address(machine->config, index, mac);
 	machine->net[index] = NULL;
 	return add(machine, virtio_net_create(net, name, mac, &machine->memory, why), CLASS_NET,
 		   why);

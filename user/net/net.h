@@ -68,7 +68,7 @@ struct net {
 	int event;
 };
 
-/* ---- user.c: connections of the launcher's own, without root ---------------------------------- */
+/* ---- user.c: connections of the launcher's own, without root -------------------------------- */
 
 /**
  * struct net_forward - connections to the host that go to the guest
@@ -85,5 +85,13 @@ struct net_forward {
 
 /* NULL with the reason. */
 struct net *user_open(const struct net_forward *forward, unsigned int count, struct failure *why);
+
+/* ---- tap.c: tap devices of the host --------------------------------------------------------- */
+
+/* The tap device @name, which is made if there is none, and removed at the end then. */
+struct net *tap_open(const char *name, struct failure *why);
+
+/* A tap device made for this, as a port of @bridge. @mac: the card's. */
+struct net *bridge_open(const char *bridge, const uint8_t mac[NET_MAC], struct failure *why);
 
 #endif
