@@ -218,8 +218,23 @@ static void fill_buffers(void)
 		some_descriptor((volatile struct desc *)(BUFFERS + 0x8000) + i, i);
 }
 
+/* A frame as network cards want it, often one too short or too long. */
+static void almost_good_frame(void)
+{
+	static const uint32_t lengths[] = { 13, 14, 60, 1514, 3000, 65550, 65551, 100000 };
+	uint32_t r = next_random();
+
+	desc[0].addr = BUFFERS + (r & 7) * 0x1000;
+	desc[0].len = r & 0x70 ? 12 : r >> 8 & 15;
+	desc[0].flags = NEXT;
+	desc[0].next = 1;
+	desc[1].addr = BUFFERS + 0x10000;
+	desc[1].len = lengths[r >> 12 & 7];
+	desc[1].flags = r >> 16 & 7 ? 0 : WRITE;
+}
+
 /* A request as disks want it, of which a part is then spoiled. */
-static void almost_good(void)
+static void almost_good_request(void)
 {
 	desc[0].addr = BUFFERS + (next_random() & 7) * 0x1000;
 	desc[0].len = 16;
@@ -232,6 +247,14 @@ static void almost_good(void)
 	desc[2].addr = BUFFERS + 0x20000;
 	desc[2].len = 1;
 	desc[2].flags = WRITE;
+}
+
+static void almost_good(const struct device *device)
+{
+	if (device->type == 1)
+		almost_good_frame();
+	else
+		almost_good_request();
 	if (next_random() & 1)
 		return;
 	some_descriptor(&desc[next_random() % 3], next_random() % 3);
@@ -242,12 +265,12 @@ static void almost_good(void)
 	}
 }
 
-static void post_some(uint32_t count)
+static void post_some(const struct device *device, uint32_t count)
 {
 	uint32_t i;
 
 	if (next_random() & 3)
-		almost_good();
+		almost_good(device);
 	else
 		for (i = 0; i < SIZE; i++)
 			some_descriptor(&desc[i], i);
@@ -304,7 +327,7 @@ static void attack(const struct device *device, uint32_t chains)
 		if (next_random() & 1)
 			count = chains < 8 ? chains : 1 + next_random() % 8;
 		chains -= count;
-		post_some(count);
+		post_some(device, count);
 		kick(device, queue);
 		wait_for(device, avail[1]);
 	}
@@ -316,21 +339,25 @@ static int good_request(const struct device *device)
 {
 	volatile uint32_t *header = (volatile uint32_t *)BUFFERS;
 	volatile uint8_t *done = (volatile uint8_t *)BUFFERS + 0x20000;
+	/* A network card sends by its second queue. */
+	uint32_t queue = device->type == 1;
 
 	begin(device, 0);
-	set_queue(device, 0, SIZE);
+	set_queue(device, queue, SIZE);
 	header[0] = header[1] = header[2] = header[3] = 0;
 	*done = 0xff;
 	desc[0] = (struct desc){ BUFFERS, 16, NEXT, 1 };
 	desc[1] = (struct desc){ BUFFERS + 0x10000, 512, NEXT | WRITE, 2 };
 	desc[2] = (struct desc){ BUFFERS + 0x20000, 1, WRITE, 0 };
-	avail[2] = device->type == 2 ? 0 : 2;
+	if (device->type == 1)
+		desc[0] = (struct desc){ BUFFERS, 100, 0, 0 };
+	avail[2] = device->type == 4 ? 2 : 0;
 	asm volatile("" : : : "memory");
 	avail[1] = 1;
 	/* Others are only asked whether they took their driver. */
-	if (device->type != 2 && device->type != 4)
+	if (device->type != 1 && device->type != 2 && device->type != 4)
 		return status(device) == 0xf;
-	kick(device, 0);
+	kick(device, queue);
 	while (!used[1] && !(status(device) & NEEDS_RESET))
 		asm volatile("pause");
 	return used[1] == 1 && (device->type != 2 || !*done);

@@ -1,0 +1,251 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# virtio-net where hull.ko is loaded: Debian's kernel on the user's network, with
+# DHCP, a server on the host's loopback and a forwarded port; two guests on one
+# bridge, and one on another; and a hostile driver. All of it is in a network
+# namespace of the test's own.
+#
+#   HULL_CHAINS   malformed chains for each device (default 500; with HULL_LONG=1 25000)
+#
+# Run: scripts/lab --cpus 2 bats selftests/net.bats, or as root where the module is loaded
+
+setup_file() {
+	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	HULL=$TOP/user/hull
+	GUESTS=$TOP/selftests/build/launcher
+	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
+	export TOP HULL GUESTS LIMIT
+	[ -c /dev/hull ] || {
+		echo "hull.ko is not loaded: scripts/lab bats selftests/net.bats"
+		return 1
+	}
+	make -s -C "$TOP/user"
+	make -s -C "$TOP/selftests/launcher"
+	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
+	export KERNEL
+	cd "$BATS_FILE_TMPDIR" || return
+	load tun
+	load bridge
+	make_namespace
+	make_initramfs
+	run_guests
+}
+
+teardown_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	xargs -r kill <pids || :
+}
+
+# Modules of Debian's kernel are in the cache, not in this root.
+load() {
+	local dir
+	for dir in "${HULL_CACHE:-$HOME/.cache/hull}/kernels/$(uname -r)" /; do
+		modprobe -d "$dir" "$1" 2>/dev/null && return
+	done
+	echo "cannot load the module $1"
+}
+
+# ns COMMAND...: in the namespace.
+ns() { nsenter --net=/proc/"$(cat namespace)"/ns/net "$@"; }
+
+# Two bridges, on which the host has an address, and a web server on all of them.
+make_namespace() {
+	unshare -n sleep 3600 </dev/null >/dev/null 2>&1 3>&- &
+	echo $! | tee namespace >pids
+	while [ "$(readlink /proc/$!/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.1; done
+	mkdir www
+	head -c 2097152 /dev/urandom >www/file
+	# shellcheck disable=SC2016 # for that shell
+	ns busybox sh -c '
+		ip link set lo up
+		for n in 0 1; do
+			brctl addbr br$n
+			ip addr add 10.9.0.10$n/24 dev br$n
+			ip link set br$n up
+		done'
+	nsenter --net=/proc/$!/ns/net busybox httpd -f -p 8000 -h www </dev/null >web.log 2>&1 3>&- &
+	echo $! >>pids
+}
+
+make_initramfs() {
+	guest_init >init
+	cat >lease <<-'END'
+		#!/bin/sh
+		[ "$1" = bound ] || exit 0
+		echo "hull-guest: lease of $ip/$mask, router $router, name server $dns"
+		ip addr add "$ip/$mask" dev "$interface"
+		ip route add default via "$router"
+	END
+	chmod 755 lease
+	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_net \
+		--add lease --add www/file initramfs
+}
+
+# The last word of the command line says which guest it is.
+guest_init() {
+	cat <<-'END'
+		#!/bin/sh
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs dev /dev
+		say() { echo "hull-guest: $*"; }
+		sum() { md5sum | cut -c 1-32; }
+		fetch() { timeout 20 wget -q -O - "$1"; }
+		wait_for() { until fetch "$1" >/dev/null 2>&1; do sleep 1; done; }
+		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+		ip link set eth0 up
+		for n in 1 2 3 4 5; do [ "$(cat /sys/class/net/eth0/carrier)" = 1 ] || sleep 1; done
+		say "address $(cat /sys/class/net/eth0/address), carrier $(cat /sys/class/net/eth0/carrier)"
+		say "vectors: $(grep -c 'PCI-MSI.*virtio0-[io]' /proc/interrupts)"
+		mkdir /www
+		mv /file /www
+		case $(sed 's/.*role=//' /proc/cmdline) in
+		user)
+			udhcpc -i eth0 -s /lease -q -n -f -t 20 2>/dev/null || say "no lease"
+			say "fetched $(fetch http://10.0.2.2:8000/file | sum)"
+			fetch http://10.0.2.2:9/ 2>/dev/null || say "nothing at port 9"
+			ping -c 1 -W 10 10.0.2.2 >/dev/null && say "the host answers"
+			httpd -p 80 -h /www
+			say "serving"
+			wait_for http://10.0.2.2:8000/fetched
+			;;
+		server*)
+			ip addr add "10.9.0.$(sed 's/.*role=server//' /proc/cmdline)/24" dev eth0
+			httpd -p 80 -h /www
+			say "serving"
+			while :; do sleep 1000; done
+			;;
+		client)
+			ip addr add 10.9.0.1/24 dev eth0
+			wait_for http://10.9.0.100:8000/up
+			say "fetched $(fetch http://10.9.0.2/file | sum)"
+			ping -c 2 -W 3 10.9.0.3 >/dev/null || say "10.9.0.3 does not answer"
+			;;
+		esac
+		say done
+		poweroff -f
+	END
+}
+
+# start NAME ROLE OPTION...: a guest, in the background.
+start() {
+	local name=$1 role=$2
+	shift 2
+	nsenter --net=/proc/"$(cat namespace)"/ns/net "$HULL" run --kernel "$KERNEL" --initrd initramfs --mem 128M \
+		--append "console=ttyS0 quiet panic=-1 role=$role" --timeout $((LIMIT * 4)) "$@" \
+		</dev/null >"$name.out" 2>"$name.err" 3>&- &
+	echo $! >"$name.pid"
+	echo $! >>pids
+}
+
+# until_says NAME TEXT: waits for it, while the guest runs.
+until_says() {
+	until grep -q "hull-guest: $2" "$1.out"; do
+		kill -0 "$(cat "$1.pid")" 2>/dev/null || return
+		sleep 0.5
+	done
+}
+
+run_guests() {
+	start user user --net user,forward=8080:80
+	start one server2 --net bridge=br0
+	start other server3 --net bridge=br1,mac=02:00:00:00:00:03
+	start client client --net bridge=br0,mac=02:00:00:00:00:01
+	until_says user serving
+	ns timeout 60 busybox wget -q -O fetched http://127.0.0.1:8080/file || echo "nothing forwarded" >fetched
+	: >www/fetched
+	until_says one serving
+	until_says other serving
+	ns busybox ping -c 3 -W 5 -I br1 10.9.0.3 >pinged || :
+	: >www/up
+	end user
+	end client
+	ns busybox ip link >links
+	kill "$(cat one.pid)" || :
+	end one
+	kill -KILL "$(cat other.pid)" || :
+	end other
+}
+
+# end NAME: its exit status is kept.
+end() {
+	local status=0
+	wait "$(cat "$1.pid")" || status=$?
+	echo $status >"$1.status"
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return
+}
+
+# has NAME TEXT: that guest said so; all it said is shown when not.
+has() {
+	tr -d '\r' <"$1.out" | grep -qF "hull-guest: $2" || {
+		cat "$1.out" "$1.err"
+		return 1
+	}
+}
+
+sum() { md5sum <"$1" | cut -c 1-32; }
+
+@test "a guest on the user's network powers off" {
+	has user "done"
+	[ "$(cat user.status)" -eq 0 ]
+	[ ! -s user.err ] || { cat user.err && false; }
+}
+
+@test "it gets its address by DHCP" {
+	has user "lease of 10.0.2.15/24, router 10.0.2.2, name server 10.0.2.3"
+}
+
+@test "it fetches a file from the host's loopback" {
+	has user "fetched $(sum www/file)"
+	has user "nothing at port 9"
+	has user "the host answers"
+}
+
+@test "the host fetches a file from it by a forwarded port" {
+	[ "$(sum fetched)" = "$(sum www/file)" ]
+}
+
+@test "cards have their addresses, a carrier, and vectors of their own" {
+	has client "address 02:00:00:00:00:01, carrier 1"
+	has other "address 02:00:00:00:00:03, carrier 1"
+	has user "vectors: 2"
+	grep -qE 'hull-guest: address 02:[0-9a-f:]{14}, carrier 1' one.out
+	[ "$(grep -ho 'address [0-9a-f:]*' ./*.out | sort -u | wc -l)" -eq 4 ]
+}
+
+@test "guests on one bridge reach each other" {
+	has client "fetched $(sum www/file)"
+	[ "$(cat client.status)" -eq 0 ]
+}
+
+@test "a guest on another bridge is not reached" {
+	has client "10.9.0.3 does not answer"
+	# Though it is there.
+	grep -q "3 packets received" pinged
+}
+
+@test "tap devices go with the launcher, also when it is killed" {
+	[ "$(grep -c ' hull[0-9]*:' links)" -eq 2 ]
+	[ "$(cat one.status)" -eq 130 ]
+	[ "$(cat other.status)" -eq 137 ]
+	run ns busybox ip link
+	[[ $output == *br0* && $output != *hull* ]]
+}
+
+@test "a hostile driver stops its device only: malformed chains to each" {
+	local chains=500 seconds=$((LIMIT * 8))
+	[ -z "${HULL_LONG-}" ] || chains=25000 seconds=$((LIMIT * 60))
+	chains=${HULL_CHAINS:-$chains}
+	run ns timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
+		--net user --net tap=hostile --timeout $((seconds - 10)) </dev/null
+	printf '%s\n' "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c "$chains chains, answered [1-9][0-9]*, needed a reset [1-9].*; works" <<<"$output")" -eq 2 ]
+	[[ $output == *"hostile: done"* && $output != *DEAD* ]]
+	# Shown in the log of a run that succeeds, too.
+	grep "^hostile: device" <<<"$output" | tr -d '\r' | sed 's/^/# /' >&3
+}
