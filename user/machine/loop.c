@@ -36,6 +36,8 @@ int loop_init(struct machine *machine, struct failure *why)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	machine->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that may not become longer is an error of that request. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (machine->wake < 0 || machine->limit < 0 || machine->rtc_timer < 0 ||
 	    machine->signals < 0) {
 		loop_destroy(machine);

@@ -34,7 +34,7 @@ void terminal_restore(void)
 static void catch_deadly_signals(void)
 {
 	static const int deadly[] = {
-		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ,
+		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGXCPU,
 	};
 	struct sigaction action = { .sa_handler = restore_and_die, .sa_flags = SA_RESETHAND };
 	size_t i;
