@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Writes first inputs for the fuzzers, images of the unit tests and a queue: seeds DIRECTORY. */
+/* Writes first inputs for the fuzzers, images of the unit tests and messages: seeds DIRECTORY. */
 #include <linux/virtio_blk.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 
+#include "9p/proto.h"
 #include "image.h"
 
 static int put(const char *directory, const char *name, const struct image *image)
@@ -67,6 +68,78 @@ static void image_frame(struct image *image)
 	image->blob.size = at - image->data;
 }
 
+/* A message of 9P with a body of integers and strings, by size: 0 is a string. */
+static uint8_t *put_message(uint8_t *at, uint8_t type, const uint8_t *fields, unsigned int count,
+			    const uint64_t *numbers, const char *const *texts)
+{
+	uint8_t *start = at;
+	uint16_t length;
+	unsigned int i;
+
+	at += 2 + 4;
+	*at++ = type;
+	at += 2;
+	for (i = 0; i < count; i++) {
+		if (fields[i]) {
+			memcpy(at, numbers++, fields[i]);
+			at += fields[i];
+			continue;
+		}
+		length = strlen(*texts);
+		memcpy(at, &length, 2);
+		memcpy(at + 2, *texts++, length);
+		at += 2 + length;
+	}
+	length = at - start - 2;
+	memcpy(start, &length, 2);
+	memcpy(start + 2, &length, 2);
+	return at;
+}
+
+#define MESSAGE(at, type, fields, numbers, texts)						\
+	put_message(at, type, (const uint8_t[])fields, sizeof((const uint8_t[])fields),		\
+		    (const uint64_t[])numbers, (const char *const[])texts)
+#define LIST(...)	{ __VA_ARGS__ }
+
+/* One of most kinds: the format is 9p.c's. */
+static void image_9p(struct image *image, bool read_only)
+{
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = read_only;
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2, 0, 0), LIST(0, 1, 2), LIST("dir", "inner"));
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2, 0), LIST(0, 2, 1), LIST("secret"));
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2), LIST(0, 3, 0), LIST(""));
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2, 0), LIST(0, 4, 1), LIST("fifo"));
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2, 0), LIST(0, 5, 1), LIST("dir"));
+	at = MESSAGE(at, P9_TGETATTR, LIST(4, 8), LIST(1, 0x7ff), LIST(""));
+	at = MESSAGE(at, P9_TSETATTR, LIST(4, 4, 4, 4, 4, 8, 8, 8, 8, 8),
+		     LIST(1, 0x1bd, 0600, 0, 0, 5, 1, 2, 3, 4), LIST(""));
+	at = MESSAGE(at, P9_TLINK, LIST(4, 4, 0), LIST(0, 1, 0), LIST("hard"));
+	at = MESSAGE(at, P9_TLOPEN, LIST(4, 4), LIST(1, 2), LIST(""));
+	at = MESSAGE(at, P9_TWRITE, LIST(4, 8, 4, 8), LIST(1, 3, 8, 0x6162636465666768), LIST(""));
+	at = MESSAGE(at, P9_TREAD, LIST(4, 8, 4), LIST(1, 0, 4096), LIST(""));
+	at = MESSAGE(at, P9_TLCREATE, LIST(4, 0, 4, 4, 4), LIST(3, 0102, 0644, 0), LIST("new"));
+	at = MESSAGE(at, P9_TLOPEN, LIST(4, 4), LIST(5, 0200000), LIST(""));
+	at = MESSAGE(at, P9_TREADDIR, LIST(4, 8, 4), LIST(5, 0, 4096), LIST(""));
+	at = MESSAGE(at, P9_TSYMLINK, LIST(4, 0, 0, 4), LIST(0, 0), LIST("link", "/etc"));
+	at = MESSAGE(at, P9_TREADLINK, LIST(4), LIST(2), LIST(""));
+	at = MESSAGE(at, P9_TMKNOD, LIST(4, 0, 4, 4, 4, 4), LIST(0, 0100600, 0, 0, 0), LIST("node"));
+	at = MESSAGE(at, P9_TMKDIR, LIST(4, 0, 4, 4), LIST(0, 0755, 0), LIST("made"));
+	at = MESSAGE(at, P9_TRENAME, LIST(4, 4, 0), LIST(1, 0), LIST("renamed"));
+	at = MESSAGE(at, P9_TRENAMEAT, LIST(4, 0, 4, 0), LIST(0, 0), LIST("file", "file2"));
+	at = MESSAGE(at, P9_TUNLINKAT, LIST(4, 0, 4), LIST(0, 0x200), LIST("made"));
+	at = MESSAGE(at, P9_TREMOVE, LIST(4), LIST(1), LIST(""));
+	at = MESSAGE(at, P9_TSTATFS, LIST(4), LIST(0), LIST(""));
+	/* What must not be possible. */
+	at = MESSAGE(at, P9_TMKDIR, LIST(4, 0, 4, 4), LIST(0, 0755, 0), LIST("../made"));
+	at = MESSAGE(at, P9_TWALK, LIST(4, 4, 2, 0, 0), LIST(0, 9, 2), LIST("..", "outside"));
+	at = MESSAGE(at, P9_TUNLINKAT, LIST(4, 0, 4), LIST(0, 0), LIST("out/secret"));
+	at = MESSAGE(at, P9_TCLUNK, LIST(4), LIST(2), LIST(""));
+	image->blob.size = at - image->data;
+}
+
 int main(int argc, char **argv)
 {
 	static struct image image;
@@ -85,5 +158,9 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "blk/seed", &image);
 	image_frame(&image);
 	bad |= put(argv[1], "net/seed", &image);
+	image_9p(&image, false);
+	bad |= put(argv[1], "9p/seed", &image);
+	image_9p(&image, true);
+	bad |= put(argv[1], "9p/seed-ro", &image);
 	return bad;
 }
