@@ -52,6 +52,10 @@ codes() {
 		"run --kernel x --net tap=a/b" "run --kernel x --net tap=sixteencharacter" \
 		"run --kernel x --net tap=t%d" "run --kernel x --net tap=t,forward=80:80" \
 		"run --kernel x --net bridge" "run --kernel x --net bridge=" \
+		"run --kernel x --share" "run --kernel x --share /tmp" "run --kernel x --share :tag" \
+		"run --kernel x --share /tmp:" "run --kernel x --share /tmp:t,rw" "run --kernel x --share /tmp:t,ro,ro" \
+		"run --kernel x --share /tmp:$(printf %033d 0)" "run --kernel x --share /tmp:t --share /:t" \
+		"run --kernel x $(printf -- '--share /:%d ' 1 2 3 4 5 6 7 8 9)" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
@@ -79,13 +83,13 @@ codes() {
 	cd "$BATS_TEST_TMPDIR"
 	cat >in.json <<-'END'
 		{ "kernel": "vmlinuz", "mem": "2G", "cpus": 2, "rng": true, "stats": false,
-		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5 }
+		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5, "share": "out:o" }
 	END
-	hull run --cpus 3 --config in.json --mem 4G --disk c.img --print-config
+	hull run --cpus 3 --config in.json --mem 4G --disk c.img --share usr:u,ro --print-config
 	[ "$status" -eq 0 ]
 	printf '%s\n' "$output" >out.json
 	tr -d ' \n' <out.json >flat
-	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5"}' ]
+	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5","share":["out:o","usr:u,ro"]}' ]
 	hull run --config out.json --print-config
 	[ "$output" = "$(cat out.json)" ]
 	# It is what hull runs.
@@ -278,6 +282,32 @@ codes() {
 	[[ $output == "hull: cannot forward TCP port 8080 of 1.2.3.4 to the guest: Cannot assign requested address" ]]
 	hull run --kernel "$GUEST" --net user,forward=udp:1.2.3.4:53:53
 	[[ $output == "hull: cannot forward UDP port 53 of 1.2.3.4 to the guest: "* ]]
+}
+
+@test "directories that cannot be shared are refused by name" {
+	cd "$BATS_TEST_TMPDIR"
+	: >file
+	mkdir -p dir:with:colons closed
+	hull run --kernel "$GUEST" --share missing:tag
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot share missing: No such file or directory"* ]]
+	hull run --kernel "$GUEST" --share file:tag,ro
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot share file: it is no directory"* ]]
+	# The last colon counts.
+	hull run --kernel "$GUEST" --share dir:with:colons:tag --share missing:tag2
+	[[ $output == "hull: cannot share missing: No such file or directory"* ]]
+	chmod 0 closed
+	if [ "$(id -u)" -eq 0 ]; then
+		chmod 755 . "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$BATS_FILE_TMPDIR")"
+		cp "$HULL" "$GUEST" .
+		run setpriv --reuid 65534 --clear-groups ./hull run --kernel guest.elf --share closed:tag
+	else
+		run "$HULL" run --kernel "$GUEST" --share closed:tag
+	fi
+	chmod 755 closed
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot share closed: Permission denied"* ]]
 }
 
 @test "without the module: run says so, check says why" {

@@ -39,6 +39,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --net bridge=br0,mac=02:00:00:00:00:01\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --share out:results\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
 	"  hull run --config machine.json --mem 4G\n";
@@ -62,6 +63,7 @@ enum {
 	OPT_NET,
 	OPT_CONFIG,
 	OPT_PRINT_CONFIG,
+	OPT_SHARE,
 };
 
 static const struct argp_option options[] = {
@@ -81,6 +83,8 @@ static const struct argp_option options[] = {
 	{ "net", OPT_NET, "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,mac=MAC]", 0,
 	  "A network card (virtio): of a network without root, a tap device, or a port of a bridge; "
 	  "may be repeated", 2 },
+	{ "share", OPT_SHARE, "DIR:TAG[,ro]", 0,
+	  "A directory for the guest to mount by TAG (9P, virtio); may be repeated", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
@@ -95,7 +99,7 @@ static const struct argp_option options[] = {
 
 static const struct option_set option_set = {
 	.options = options,
-	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, OPT_NET, 0 },
+	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, OPT_NET, OPT_SHARE, 0 },
 	.excluded = (const int[]){ OPT_CONFIG, OPT_PRINT_CONFIG, 0 },
 };
 
@@ -195,6 +199,34 @@ static void parse_disk(struct argp_state *state, char *arg, struct machine_confi
 		argp_error(state, "--disk: which file?");
 	while ((word = strsep(&arg, ",")))
 		parse_disk_word(state, word, disk);
+}
+
+static void parse_share(struct argp_state *state, char *arg, struct machine_config *machine)
+{
+	struct share_config *share = &machine->share[machine->shares];
+	char *words = strchr(arg, ','), *tag;
+	unsigned int i;
+
+	if (machine->shares == MACHINE_SHARES)
+		argp_error(state, "more than %u shares", MACHINE_SHARES);
+	if (words)
+		*words++ = '\0';
+	if (words && strcmp(words, "ro"))
+		argp_error(state, "--share: what is '%s'? DIR:TAG may be followed by ro", words);
+	/* A tag has no colon, so the directory may. */
+	tag = strrchr(arg, ':');
+	if (!tag || tag == arg)
+		argp_error(state, "--share %s: must be DIR:TAG, the guest mounts by TAG", arg);
+	*tag++ = '\0';
+	if (!*tag || strlen(tag) > SHARE_TAG)
+		argp_error(state, "--share %s: a tag has 1 to %u characters", arg, SHARE_TAG);
+	for (i = 0; i < machine->shares; i++)
+		if (!strcmp(machine->share[i].tag, tag))
+			argp_error(state, "--share %s: there is a tag %s already", arg, tag);
+	machine->shares++;
+	share->path = arg;
+	share->read_only = words;
+	strcpy(share->tag, tag);
 }
 
 static void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol)
@@ -326,6 +358,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NET:
 		parse_net(state, arg, &run->machine);
 		break;
+	case OPT_SHARE:
+		parse_share(state, arg, &run->machine);
+		break;
 	case OPT_RNG:
 		run->machine.rng = true;
 		break;
@@ -401,7 +436,8 @@ static int run_machine(struct run_options *run, struct failure *why)
 	/* Loaded before the module is needed: a bad kernel is reported on every machine. */
 	if (machine_create(machine, &run->machine, why) ||
 	    boot_load(&machine->memory, &run->boot, &entry, why) ||
-	    machine_open_disks(machine, why) || machine_open_nets(machine, why))
+	    machine_open_disks(machine, why) || machine_open_nets(machine, why) ||
+	    machine_open_shares(machine, why))
 		goto out;
 	free_files(&run->boot);
 	if (machine_open(machine, why) || machine_add_devices(machine, why) ||

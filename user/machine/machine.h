@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "9p/server.h"
 #include "boot/boot.h"
 #include "dev/debug_exit.h"
 #include "dev/fw_cfg.h"
@@ -95,6 +96,15 @@ struct net_config {
 	unsigned int forwards;
 };
 
+#define MACHINE_SHARES	8
+#define SHARE_TAG	32
+
+struct share_config {
+	const char *path;
+	char tag[SHARE_TAG + 1];
+	bool read_only;
+};
+
 /**
  * struct machine_config - what the machine is made of
  * @memory: bytes
@@ -110,6 +120,8 @@ struct net_config {
  * @net: network cards, in their order
  * @nets: how many
  * @identity: what the guest is known by, the same each time it is run: addresses come from it
+ * @share: directories for the guest
+ * @shares: how many
  */
 struct machine_config {
 	uint64_t memory;
@@ -125,6 +137,8 @@ struct machine_config {
 	struct net_config net[MACHINE_NETS];
 	unsigned int nets;
 	const char *identity;
+	struct share_config share[MACHINE_SHARES];
+	unsigned int shares;
 };
 
 struct machine {
@@ -149,6 +163,7 @@ struct machine {
 
 	struct disk *disk[MACHINE_DISKS];	/* until a device takes it over */
 	struct net *net[MACHINE_NETS];		/* the same */
+	struct p9_server *share[MACHINE_SHARES];	/* the same */
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
 	unsigned int virtios;
@@ -171,6 +186,7 @@ int machine_create(struct machine *machine, const struct machine_config *config,
 		   struct failure *why);
 int machine_open_disks(struct machine *machine, struct failure *why);
 int machine_open_nets(struct machine *machine, struct failure *why);
+int machine_open_shares(struct machine *machine, struct failure *why);
 int machine_open(struct machine *machine, struct failure *why);
 int machine_add_devices(struct machine *machine, struct failure *why);
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,

@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "machine/machine.h"
 #include "net/mac.h"
+#include "virtio/9p.h"
 #include "virtio/blk.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
@@ -21,9 +23,14 @@
 #define CLASS_NET		0x020000
 #define CLASS_OTHER		0x00ff00
 
+/* Files that the guest may have open in a share; and descriptors that are not for that. */
+#define SHARE_FIDS_MAX		4096
+#define SHARE_FIDS_MIN		64
+#define OTHER_FILES		256
+
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng || config->disks || config->nets;
+	return config->rng || config->disks || config->nets || config->shares;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -186,6 +193,50 @@ static int add_net(struct machine *machine, unsigned int index, struct failure *
 		   why);
 }
 
+/* As many descriptors as may be had without asking: each file the guest knows needs one. */
+static unsigned int fids_of_share(unsigned int shares)
+{
+	struct rlimit limit;
+	uint64_t fids;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return SHARE_FIDS_MIN;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	fids = limit.rlim_cur > OTHER_FILES ? (limit.rlim_cur - OTHER_FILES) / shares : 0;
+	if (fids > SHARE_FIDS_MAX)
+		return SHARE_FIDS_MAX;
+	return fids < SHARE_FIDS_MIN ? SHARE_FIDS_MIN : fids;
+}
+
+/* Early, as disks. */
+int machine_open_shares(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	unsigned int i;
+
+	for (i = 0; i < config->shares; i++) {
+		machine->share[i] = p9_create(config->share[i].path, config->share[i].read_only,
+					      fids_of_share(config->shares), why);
+		if (!machine->share[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int add_share(struct machine *machine, unsigned int index, struct failure *why)
+{
+	const struct share_config *config = &machine->config->share[index];
+	struct p9_server *share = machine->share[index];
+	char name[16];
+
+	snprintf(name, sizeof(name), "share%u", index);
+	machine->share[index] = NULL;
+	return add(machine, virtio_9p_create(share, name, config->tag, &machine->memory, why),
+		   CLASS_OTHER, why);
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
@@ -200,6 +251,9 @@ static int add_devices(struct machine *machine, struct failure *why)
 			return -1;
 	if (config->rng && add(machine, virtio_rng_create(memory, why), CLASS_OTHER, why))
 		return -1;
+	for (i = 0; i < config->shares; i++)
+		if (add_share(machine, i, why))
+			return -1;
 	return 0;
 }
 
@@ -264,4 +318,7 @@ void pci_destroy(struct machine *machine)
 	for (i = 0; i < MACHINE_NETS; i++)
 		if (machine->net[i])
 			machine->net[i]->ops->destroy(machine->net[i]);
+	for (i = 0; i < MACHINE_SHARES; i++)
+		if (machine->share[i])
+			p9_destroy(machine->share[i]);
 }
