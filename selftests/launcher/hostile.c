@@ -335,6 +335,27 @@ static void attack(const struct device *device, uint32_t chains)
 
 /* ---- is it alive? --------------------------------------------------------------------------- */
 
+/* Of shares: which version of 9P. */
+static int good_version(const struct device *device)
+{
+	static const char request[] = "\x15\0\0\0\x64\xff\xff\0\x20\0\0\x08\0009P2000.L";
+	volatile uint8_t *reply = (volatile uint8_t *)BUFFERS + 0x10000;
+	uint32_t i;
+
+	for (i = 0; i < 21; i++)
+		((volatile uint8_t *)BUFFERS)[i] = request[i];
+	reply[4] = 0;
+	desc[0] = (struct desc){ BUFFERS, 21, NEXT, 1 };
+	desc[1] = (struct desc){ BUFFERS + 0x10000, 512, WRITE, 0 };
+	avail[2] = 0;
+	asm volatile("" : : : "memory");
+	avail[1] = 1;
+	kick(device, 0);
+	while (!used[1] && !(status(device) & NEEDS_RESET))
+		asm volatile("pause");
+	return used[1] == 1 && reply[4] == 101;
+}
+
 static int good_request(const struct device *device)
 {
 	volatile uint32_t *header = (volatile uint32_t *)BUFFERS;
@@ -344,6 +365,11 @@ static int good_request(const struct device *device)
 
 	begin(device, 0);
 	set_queue(device, queue, SIZE);
+	if (device->type == 9)
+		return good_version(device);
+	/* Others are only asked whether they took their driver. */
+	if (device->type != 1 && device->type != 2 && device->type != 4)
+		return status(device) == 0xf;
 	header[0] = header[1] = header[2] = header[3] = 0;
 	*done = 0xff;
 	desc[0] = (struct desc){ BUFFERS, 16, NEXT, 1 };
@@ -354,9 +380,6 @@ static int good_request(const struct device *device)
 	avail[2] = device->type == 4 ? 2 : 0;
 	asm volatile("" : : : "memory");
 	avail[1] = 1;
-	/* Others are only asked whether they took their driver. */
-	if (device->type != 1 && device->type != 2 && device->type != 4)
-		return status(device) == 0xf;
 	kick(device, queue);
 	while (!used[1] && !(status(device) & NEEDS_RESET))
 		asm volatile("pause");
