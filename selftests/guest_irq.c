@@ -80,7 +80,7 @@ GUEST(deadline, 64, SETUP APIC(320, 0x40042)
       "or %edx, %eax\n out %al, $0xe8\n" TELL(2) "hlt");
 GUEST(self_ipi, 64, SETUP APIC(310, 0) APIC(300, 0x40043) AWAIT(0x43, 1)
       APIC(300, 0x44) AWAIT(0x44, 1) TELL(3) "hlt");
-/* On a busy machine the stop may come too late: the interrupt is there by then (IRR), and is noted. */
+/* The stop may come too late on a busy machine: the interrupt is there then (IRR), and noted. */
 GUEST(stopped, 64, SETUP APIC(3e0, 0xb) APIC(320, 0x45) APIC(380, 20000000) APIC(380, 0)
       "mov 0x220(%r15), %eax\n shr $5, %eax\n and $1, %eax\n mov %eax, 0x2a000 + 4 * 0x46\n"
       "sti\n mov $3000000, %ecx\n 1: pause\n loop 1b\n" TELL(4) "hlt");
