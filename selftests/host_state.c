@@ -376,6 +376,17 @@ static void fill_data(struct guest *guest)
 	gdt[ODD_SELECTOR / 8] = odd;
 }
 
+/* See limit_flags(). */
+static int allow_interrupts(int fd)
+{
+	static struct hull_vcpu_state state;
+
+	if (hull_get_state(fd, HULL_GROUP_GPRS, &state))
+		return -1;
+	state.gprs.rflags |= 0x200;
+	return hull_set_state(fd, HULL_GROUP_GPRS, &state);
+}
+
 /* Code, tables, and a state that can take exceptions. */
 static int renew(struct runner *runner)
 {
@@ -387,7 +398,7 @@ static int renew(struct runner *runner)
 		return -1;
 	write_slots(guest);
 	fill_data(guest);
-	return 0;
+	return NEVER_INTERRUPTED ? allow_interrupts(guest->cpu[0].fd) : 0;
 }
 
 static int replace_vm(struct runner *runner)

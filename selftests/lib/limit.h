@@ -62,9 +62,10 @@ static inline bool limit_outcome_ok(struct guest *guest, unsigned int id, int re
 }
 
 /*
- * Code without POPF, IRET, SYSRET and CLI, whichever byte an instruction begins with, where Bochs
- * never interrupts a guest that is entered with IF clear and spins. And with its SVM a single step
- * that an exit cuts short hits the host.
+ * Code without POPF, IRET, SYSRET, CLI, and what clears IF on its way to the kernel (SYSCALL by its
+ * mask, SYSENTER), whichever byte an instruction begins with, where Bochs never interrupts a guest
+ * that is entered with IF clear and spins. And with its SVM a single step that an exit cuts short
+ * hits the host.
  */
 static inline void limit_flags(unsigned char *code, size_t size)
 {
@@ -75,7 +76,8 @@ static inline void limit_flags(unsigned char *code, size_t size)
 	for (i = 0; i < size; i++) {
 		if (code[i] == 0x9d || code[i] == 0xcf || code[i] == 0xfa)
 			code[i] = 0x90;
-		if (i && code[i - 1] == 0x0f && code[i] == 0x07)
+		if (i && code[i - 1] == 0x0f &&
+		    (code[i] == 0x05 || code[i] == 0x07 || code[i] == 0x34))
 			code[i] = 0x0b;
 	}
 }
