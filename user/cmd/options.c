@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options of which a machine is made, as hull run and hull exec take them. */
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "machine/machine.h"
+#include "virtio/blk.h"
+
+#define MAX_CPUS	255
+#define MAX_SECONDS	(365.0 * 24 * 3600)
+
+void parse_memory(struct argp_state *state, const char *arg, uint64_t *size)
+{
+	if (parse_size(arg, size))
+		argp_error(state, "--mem %s: not a size (examples: 512M, 2G)", arg);
+	if (*size < MEMORY_MIN || *size > MEMORY_MAX || *size % PAGE_SIZE)
+		argp_error(state, "--mem %s: must be 1M to 1024G, in steps of 4K", arg);
+}
+
+void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(arg, &end, 10);
+	if (errno || end == arg || *end || *arg == '-' || !number || number > MAX_CPUS)
+		argp_error(state, "--cpus %s: must be 1 to %u", arg, MAX_CPUS);
+	*cpus = number;
+}
+
+void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms)
+{
+	char *end;
+	double seconds = strtod(arg, &end);
+
+	/* Written so that NaN fails. */
+	if (end == arg || *end || !(seconds > 0 && seconds <= MAX_SECONDS))
+		argp_error(state, "--timeout %s: must be a number of seconds above 0", arg);
+	*ms = (uint64_t)(seconds * 1000);
+	if (!*ms)
+		*ms = 1;
+}
+
+void parse_paging(struct argp_state *state, const char *arg, unsigned int *paging)
+{
+	if (!strcmp(arg, "nested"))
+		*paging = HULL_PAGING_NESTED;
+	else if (!strcmp(arg, "shadow"))
+		*paging = HULL_PAGING_SHADOW;
+	else if (!strcmp(arg, "auto"))
+		*paging = HULL_PAGING_AUTO;
+	else
+		argp_error(state, "--paging %s: must be nested or shadow", arg);
+}
+
+static void parse_disk_word(struct argp_state *state, char *word, struct disk_config *disk)
+{
+	char *end;
+
+	if (!strcmp(word, "ro")) {
+		disk->read_only = true;
+	} else if (!strncmp(word, "serial=", 7)) {
+		if (!word[7] || strlen(word + 7) > DISK_SERIAL)
+			argp_error(state, "--disk: a serial number has 1 to %u characters",
+				   DISK_SERIAL);
+		strcpy(disk->serial, word + 7);
+	} else if (!strncmp(word, "queues=", 7)) {
+		disk->queues = strtoul(word + 7, &end, 10);
+		if (*end || disk->queues < 1 || disk->queues > BLK_QUEUES_MAX)
+			argp_error(state, "--disk: queues must be 1 to %u", BLK_QUEUES_MAX);
+	} else {
+		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, serial=S and "
+			   "queues=N", word);
+	}
+}
+
+void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine)
+{
+	struct disk_config *disk = &machine->disk[machine->disks];
+	char *word;
+
+	if (machine->disks == MACHINE_DISKS)
+		argp_error(state, "more than %u disks", MACHINE_DISKS);
+	machine->disks++;
+	disk->queues = 1;
+	disk->path = strsep(&arg, ",");
+	if (!*disk->path)
+		argp_error(state, "--disk: which file?");
+	while ((word = strsep(&arg, ",")))
+		parse_disk_word(state, word, disk);
+}
+
+void parse_share(struct argp_state *state, char *arg, struct machine_config *machine)
+{
+	struct share_config *share = &machine->share[machine->shares];
+	char *words = strchr(arg, ','), *tag;
+	unsigned int i;
+
+	if (machine->shares == MACHINE_SHARES)
+		argp_error(state, "more than %u shares", MACHINE_SHARES);
+	if (words)
+		*words++ = '\0';
+	if (words && strcmp(words, "ro"))
+		argp_error(state, "--share: what is '%s'? DIR:TAG may be followed by ro", words);
+	/* A tag has no colon, so the directory may. */
+	tag = strrchr(arg, ':');
+	if (!tag || tag == arg)
+		argp_error(state, "--share %s: must be DIR:TAG, the guest mounts by TAG", arg);
+	*tag++ = '\0';
+	if (!*tag || strlen(tag) > SHARE_TAG)
+		argp_error(state, "--share %s: a tag has 1 to %u characters", arg, SHARE_TAG);
+	for (i = 0; i < machine->shares; i++)
+		if (!strcmp(machine->share[i].tag, tag))
+			argp_error(state, "--share %s: there is a tag %s already", arg, tag);
+	machine->shares++;
+	share->path = arg;
+	share->read_only = words;
+	strcpy(share->tag, tag);
+}
+
+void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol)
+{
+	static const struct {
+		const char *name;
+		enum boot_protocol protocol;
+	} known[] = {
+		{ "auto", BOOT_AUTO },
+		{ "64", BOOT_LINUX64 },
+		{ "32", BOOT_LINUX32 },
+		{ "pvh", BOOT_PVH },
+		{ "multiboot", BOOT_MULTIBOOT },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(arg, known[i].name)) {
+			*protocol = known[i].protocol;
+			return;
+		}
+	}
+	argp_error(state, "--boot %s: must be auto, 64, 32, pvh or multiboot", arg);
+}
+
+void parse_serial(const char *arg, struct console_config *serial)
+{
+	serial->path = NULL;
+	if (!strcmp(arg, "stdio")) {
+		serial->kind = CONSOLE_STDIO;
+	} else if (!strcmp(arg, "pty")) {
+		serial->kind = CONSOLE_PTY;
+	} else if (!strcmp(arg, "none")) {
+		serial->kind = CONSOLE_NONE;
+	} else {
+		serial->kind = CONSOLE_FILE;
+		serial->path = arg;
+	}
+}
