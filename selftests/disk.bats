@@ -31,7 +31,7 @@ setup_file() {
 	# Two vCPUs, for two queues, where there is time: a lone emulated CPU is quicker.
 	export cpus=1
 	[ -z "${HULL_LONG-}" ] || cpus=2
-	boot initramfs "" --cpus $cpus --disk data.img,serial=hull-data-1,queues=2 \
+	boot initramfs "" --name disks-1 --cpus $cpus --disk data.img,serial=hull-data-1,queues=2 \
 		--disk ro.img,ro,serial=read-only --disk small/full.img --disk "$(cat block)" --rng \
 		>stdout 2>stderr || echo $? >status
 }
@@ -70,6 +70,8 @@ guest_init() {
 		mount -t devtmpfs dev /dev
 		say() { echo "hull-guest: $*"; }
 		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+		dmi=/sys/class/dmi/id
+		say "machine: $(cat $dmi/sys_vendor), $(cat $dmi/product_name), $(cat $dmi/product_serial)"
 		for disk in vda vdb vdc vdd; do
 			at=/sys/block/$disk
 			say "$disk: serial $(cat $at/serial), $(cat $at/size) sectors, ro $(cat $at/ro)," \
@@ -127,6 +129,10 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 @test "a Linux guest with four disks powers off" {
 	[ "$(cat status)" -eq 0 ] || { printf '%s\n' "$output" && cat stderr && false; }
 	has "done"
+}
+
+@test "the machine tells its name" {
+	has "machine: hull, hull virtual machine, disks-1"
 }
 
 @test "disks have their size, serial number, queues" {

@@ -44,6 +44,8 @@ codes() {
 		"run --kernel x --disk ,ro" "run --kernel x --disk d,rw" "run --kernel x --disk d,queues=0" \
 		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
 		"run --kernel x --disk d,serial=" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
+		"run --kernel x --name $(printf %065d 0)" \
 		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
 		"run --kernel x --net user,forward=80" "run --kernel x --net user,forward=0:80" \
 		"run --kernel x --net user,forward=80:65536" "run --kernel x --net user,forward=sctp:80:80" \
@@ -170,9 +172,20 @@ codes() {
 	done
 }
 
+@test "every request and parameter of the module is in its man page" {
+	local name
+	for name in $(sed -nE 's/^#define (HULL_[A-Z_]+)\s+_IO[WR]*\(.*/\1/p' "$TOP/uapi/hull.h") \
+		$(sed -nE 's/^module_param(_named)?\((\w+),.*/\2/p' "$TOP"/kmod/*.c "$TOP"/kmod/*/*.c); do
+		echo "$name"
+		grep -qE "^\.It (Dv|Cm) (.*[ ,])?$name\b" "$TOP/user/hull.4"
+		count=$((${count-0} + 1))
+	done
+	[ "$count" -ge 25 ]
+}
+
 @test "the man pages have no mistakes" {
 	local page
-	for page in hull.1 hull-run.1; do
+	for page in hull.1 hull-run.1 hull.4; do
 		run sh -c "LC_ALL=C.UTF-8 MANWIDTH=80 man -l --warnings=w -Tutf8 '$TOP/user/$page' 2>&1 >/dev/null"
 		[ "$status" -eq 0 ]
 		[ -z "$output" ]

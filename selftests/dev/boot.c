@@ -20,6 +20,8 @@ static void start(uint64_t size)
 	memset(&config, 0, sizeof(config));
 	config.cmdline = "console=ttyS0";
 	config.cpus = 1;
+	config.name = "";
+	config.identity = "test";
 	EXPECT_EQ(0, memory_create(&memory, size, &why));
 }
 

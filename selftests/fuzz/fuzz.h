@@ -49,6 +49,8 @@ static inline void fuzz_load(struct boot_config *config, const uint8_t *data, si
 	if (!config->cmdline)
 		config->cmdline = "console=ttyS0";
 	config->cpus = 1;
+	config->name = "";
+	config->identity = "fuzz";
 	if (boot_load(memory, config, &entry, &why)) {
 		if (!why.text[0] || strlen(why.text) >= sizeof(why.text))
 			abort();

@@ -28,7 +28,9 @@
 #define BOOT_CMDLINE_MAX	0x10000
 #define BOOT_EBDA		0x9fc00
 #define BOOT_ACPI		0xe0000
-#define BOOT_ACPI_END		0x100000
+#define BOOT_ACPI_END		0xff000
+#define BOOT_SMBIOS		0xff000		/* in the 64 KiB in which guests search for it */
+#define BOOT_BIOS_END		0x100000
 #define BOOT_KERNEL_MIN		0x100000	/* no kernel is loaded below */
 
 #define BOOT_MAX_INITRDS	16
@@ -62,6 +64,8 @@ enum boot_protocol {
  * @protocol: BOOT_AUTO: by the image
  * @cpus: number of vCPUs
  * @pci: there is a PCI bus
+ * @name: that the user gave the machine; empty: none
+ * @identity: what the guest is known by
  */
 struct boot_config {
 	struct blob kernel;
@@ -73,6 +77,8 @@ struct boot_config {
 	enum boot_protocol protocol;
 	unsigned int cpus;
 	bool pci;
+	const char *name;
+	const char *identity;
 };
 
 /**
@@ -128,6 +134,17 @@ struct acpi_tables {
 /* Composes all tables as they are at BOOT_ACPI; @pci: there is a PCI bus. */
 int acpi_build(struct acpi_tables *tables, const struct guest_memory *memory, unsigned int cpus,
 	       bool pci, struct failure *why);
+
+/* ---- smbios.c ------------------------------------------------------------------------------- */
+
+struct smbios_tables {
+	uint8_t data[BOOT_BIOS_END - BOOT_SMBIOS];
+	uint32_t size;
+};
+
+/* The entry point and the structures, as they are at BOOT_SMBIOS. 0, or -1: they do not fit. */
+int smbios_build(struct smbios_tables *tables, const struct guest_memory *memory,
+		 const struct boot_config *config);
 
 /* ---- common to the loaders (load.c) --------------------------------------------------------- */
 

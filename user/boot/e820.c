@@ -22,7 +22,7 @@ unsigned int e820_build(const struct guest_memory *memory, struct e820_entry ent
 
 	add(entry, &count, 0, BOOT_EBDA, E820_RAM);
 	add(entry, &count, BOOT_EBDA, 0xa0000, E820_RESERVED);
-	add(entry, &count, BOOT_ACPI, BOOT_ACPI_END, E820_RESERVED);
+	add(entry, &count, BOOT_ACPI, BOOT_BIOS_END, E820_RESERVED);
 	add(entry, &count, BOOT_KERNEL_MIN, memory_low_end(memory), E820_RAM);
 	/* Linux takes ECAM only where the map reserves it. Without PCI nothing is there either. */
 	add(entry, &count, PCI_ECAM, PCI_ECAM + PCI_ECAM_SIZE, E820_RESERVED);

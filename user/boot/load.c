@@ -166,6 +166,16 @@ static int put_acpi(const struct guest_memory *memory, const struct boot_config 
 	return ret;
 }
 
+static int put_smbios(const struct guest_memory *memory, const struct boot_config *config,
+		      struct failure *why)
+{
+	struct smbios_tables tables;
+
+	if (smbios_build(&tables, memory, config))
+		return fail(why, "the SMBIOS tables do not fit below 1 MiB");
+	return memory_write(memory, BOOT_SMBIOS, tables.data, tables.size);
+}
+
 static int load_elf(const struct guest_memory *memory, const struct boot_config *config,
 		    struct boot_entry *entry, struct failure *why)
 {
@@ -204,7 +214,8 @@ int boot_load(const struct guest_memory *memory, const struct boot_config *confi
 	const struct blob *kernel = &config->kernel;
 
 	memset(entry, 0, sizeof(*entry));
-	if (put_bios_data(memory) || put_acpi(memory, config, why))
+	if (put_bios_data(memory) || put_acpi(memory, config, why) ||
+	    put_smbios(memory, config, why))
 		return -1;
 	if (!kernel->size)
 		return fail(why, "%s is empty", kernel->name);

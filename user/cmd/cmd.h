@@ -23,6 +23,7 @@ int cmd_check(int argc, char **argv);
 /* ---- options.c ------------------------------------------------------------------------------ */
 
 /* Each takes the value of the option of its name, or ends as argp_error() does. */
+void parse_name(struct argp_state *state, const char *arg, const char **name);
 void parse_memory(struct argp_state *state, const char *arg, uint64_t *size);
 void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus);
 void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms);

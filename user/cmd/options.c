@@ -6,11 +6,20 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "machine/identity.h"
 #include "machine/machine.h"
 #include "virtio/blk.h"
 
 #define MAX_CPUS	255
 #define MAX_SECONDS	(365.0 * 24 * 3600)
+
+void parse_name(struct argp_state *state, const char *arg, const char **name)
+{
+	if (identity_check_name(arg))
+		argp_error(state, "--name %s: must have 1 to %u letters, digits, '.', '_' and '-', and "
+			   "begin with none of '.' and '-'", arg, IDENTITY_NAME_MAX);
+	*name = arg;
+}
 
 void parse_memory(struct argp_state *state, const char *arg, uint64_t *size)
 {

@@ -34,7 +34,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
-	"  hull run --kernel vmlinuz --initrd initrd.img --net bridge=br0,mac=02:00:00:00:00:01\n"
+	"  hull run --name web1 --kernel vmlinuz --initrd initrd.img --net bridge=br0\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --share out:results\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
@@ -60,6 +60,7 @@ enum {
 	OPT_CONFIG,
 	OPT_PRINT_CONFIG,
 	OPT_SHARE,
+	OPT_NAME,
 };
 
 static const struct argp_option options[] = {
@@ -69,6 +70,9 @@ static const struct argp_option options[] = {
 	{ "module", OPT_MODULE, "FILE[,CMDLINE]", 0, "Module for a multiboot or PVH kernel", 1 },
 	{ "boot", OPT_BOOT, "HOW", 0,
 	  "auto (default), 64, 32 (Linux boot protocol), pvh or multiboot", 1 },
+	{ "name", OPT_NAME, "NAME", 0,
+	  "What the machine is known by: addresses of its network cards and its UUID come from it "
+	  "(default: from the kernel's path)", 2 },
 	{ "mem", OPT_MEMORY, "SIZE", 0, "Memory (default 512M)", 2 },
 	{ "cpus", OPT_CPUS, "N", 0, "Number of vCPUs (default 1)", 2 },
 	{ "paging", OPT_PAGING, "MODE", 0, "nested or shadow (default: as the module prefers)", 2 },
@@ -182,6 +186,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_BOOT:
 		parse_boot(state, arg, &run->boot.protocol);
 		break;
+	case OPT_NAME:
+		parse_name(state, arg, &run->machine.name);
+		break;
 	case OPT_MEMORY:
 		parse_memory(state, arg, &run->machine.memory);
 		break;
@@ -268,7 +275,9 @@ static int run_guest(struct run_options *run, struct failure *why)
 		fail(why, "out of memory");
 		return status;
 	}
-	run->machine.identity = realpath(run->kernel, path) ? path : run->kernel;
+	run->machine.identity = run->machine.name;
+	if (!run->machine.name)
+		run->machine.identity = realpath(run->kernel, path) ? path : run->kernel;
 	if (!run_machine(machine, &run->machine, &run->boot, why)) {
 		status = report_end(machine);
 		if (run->stats)
@@ -297,8 +306,6 @@ int cmd_run(int argc, char **argv)
 	int status = EXIT_CODE_ERROR;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &run);
-	run.boot.cpus = run.machine.cpus;
-	run.boot.pci = machine_has_pci(&run.machine);
 	if (run.print_config)
 		status = print_config(&run);
 	else if (!load_files(&run, &why))

@@ -19,6 +19,10 @@ int run_machine(struct machine *machine, const struct machine_config *config,
 {
 	struct boot_entry entry;
 
+	boot->cpus = config->cpus;
+	boot->pci = machine_has_pci(config);
+	boot->name = config->name ? config->name : "";
+	boot->identity = config->identity;
 	/* Loaded before the module is needed: a bad kernel is reported on every machine. */
 	if (machine_create(machine, config, why) ||
 	    boot_load(&machine->memory, boot, &entry, why) ||

@@ -119,6 +119,7 @@ struct share_config {
  * @disks: how many
  * @net: network cards, in their order
  * @nets: how many
+ * @name: that the user gave it, or NULL
  * @identity: what the guest is known by, the same each time it is run: addresses come from it
  * @share: directories for the guest
  * @shares: how many
@@ -136,6 +137,7 @@ struct machine_config {
 	unsigned int disks;
 	struct net_config net[MACHINE_NETS];
 	unsigned int nets;
+	const char *name;
 	const char *identity;
 	struct share_config share[MACHINE_SHARES];
 	unsigned int shares;

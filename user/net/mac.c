@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "machine/identity.h"
 #include "net/mac.h"
 
 /* The first byte's bits: an address of a group; one that no manufacturer gave. */
@@ -25,16 +26,12 @@ int mac_parse(const char *text, uint8_t mac[NET_MAC])
 	return (mac[0] & GROUP) || !memcmp(mac, zero, NET_MAC) ? -1 : 0;
 }
 
-/* FNV-1a, whose last step is repeated for the index; 40 bits of it. */
+/* 40 bits of the hash. */
 void mac_derive(const char *words, unsigned int index, uint8_t mac[NET_MAC])
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = identity_hash(words, index);
 	unsigned int i;
 
-	for (; *words; words++)
-		hash = (hash ^ (uint8_t)*words) * 0x100000001b3;
-	hash = (hash ^ (0x100 + index)) * 0x100000001b3;
-	hash ^= hash >> 40;
 	mac[0] = LOCAL;
 	for (i = 1; i < NET_MAC; i++)
 		mac[i] = hash >> 8 * (NET_MAC - 1 - i);
