@@ -58,6 +58,14 @@ codes() {
 		"run --kernel x --share /tmp:" "run --kernel x --share /tmp:t,rw" "run --kernel x --share /tmp:t,ro,ro" \
 		"run --kernel x --share /tmp:$(printf %033d 0)" "run --kernel x --share /tmp:t --share /:t" \
 		"run --kernel x $(printf -- '--share /:%d ' 1 2 3 4 5 6 7 8 9)" \
+		"run --kernel x --console" "run --kernel x --console a" "run --kernel x --console a=" \
+		"run --kernel x --console =pty" "run --kernel x --console a/b=pty" \
+		"run --kernel x --console a=unix:" "run --kernel x --console a=file:" \
+		"run --kernel x --console a=fd:" "run --kernel x --console a=fd:-1" \
+		"run --kernel x --console a=fd:1x" "run --kernel x --console a=tty" \
+		"run --kernel x --console $(printf %065d 0)=pty" \
+		"run --kernel x --console a=pty --console a=pty" \
+		"run --kernel x $(printf -- '--console p%d=pty ' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
@@ -85,13 +93,13 @@ codes() {
 	cd "$BATS_TEST_TMPDIR"
 	cat >in.json <<-'END'
 		{ "kernel": "vmlinuz", "mem": "2G", "cpus": 2, "rng": true, "stats": false,
-		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5, "share": "out:o" }
+		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5, "share": "out:o", "console": "a=pty" }
 	END
-	hull run --cpus 3 --config in.json --mem 4G --disk c.img --share usr:u,ro --print-config
+	hull run --cpus 3 --config in.json --mem 4G --disk c.img --share usr:u,ro --console b=fd:3 --print-config
 	[ "$status" -eq 0 ]
 	printf '%s\n' "$output" >out.json
 	tr -d ' \n' <out.json >flat
-	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5","share":["out:o","usr:u,ro"]}' ]
+	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5","share":["out:o","usr:u,ro"],"console":["a=pty","b=fd:3"]}' ]
 	hull run --config out.json --print-config
 	[ "$output" = "$(cat out.json)" ]
 	# It is what hull runs.
@@ -321,6 +329,29 @@ codes() {
 	chmod 755 closed
 	[ "$status" -eq 125 ]
 	[[ $output == "hull: cannot share closed: Permission denied"* ]]
+}
+
+@test "consoles that cannot be are refused by name" {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir dir
+	touch file
+	hull run --kernel "$GUEST" --console a=file:dir
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot open dir: Is a directory"* ]]
+	hull run --kernel "$GUEST" --console a=unix:file
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot listen at file: Address already in use"* ]]
+	[ -f file ]
+	hull run --kernel "$GUEST" --console a=unix:missing/socket
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot listen at missing/socket: No such file or directory"* ]]
+	hull run --kernel "$GUEST" --console a=fd:99
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: --console a=fd:99: there is no such file descriptor"* ]]
+	# A socket that was made is gone when another option cannot be.
+	hull run --kernel "$GUEST" --console a=unix:socket --console b=file:dir
+	[ "$status" -eq 125 ]
+	[ ! -e socket ]
 }
 
 @test "without the module: run says so, check says why" {

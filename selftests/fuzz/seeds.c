@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Writes first inputs for the fuzzers, images of the unit tests and messages: seeds DIRECTORY. */
 #include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
@@ -65,6 +66,24 @@ static void image_frame(struct image *image)
 	memcpy(at += sizeof(avail), &header, sizeof(header));
 	at += sizeof(header);
 	*at++ = 0xff;
+	image->blob.size = at - image->data;
+}
+
+/* A port is opened, by a control message. */
+static void image_message(struct image *image)
+{
+	const struct vring_desc desc[8] = { { 0x20000, 8, 0, 0 } };
+	const uint16_t avail[3 + 8] = { 0, 1, 0 };
+	const struct virtio_console_control message = { 1, VIRTIO_CONSOLE_PORT_OPEN, 1 };
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), &message, sizeof(message));
+	at += sizeof(message);
+	*at++ = 3;
 	image->blob.size = at - image->data;
 }
 
@@ -158,6 +177,8 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "blk/seed", &image);
 	image_frame(&image);
 	bad |= put(argv[1], "net/seed", &image);
+	image_message(&image);
+	bad |= put(argv[1], "console/seed", &image);
 	image_9p(&image, false);
 	bad |= put(argv[1], "9p/seed", &image);
 	image_9p(&image, true);

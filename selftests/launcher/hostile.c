@@ -249,10 +249,27 @@ static void almost_good_request(void)
 	desc[2].flags = WRITE;
 }
 
+/* What is sent by a port, or a control message, of which some are short or of no port. */
+static void almost_good_message(void)
+{
+	static const uint8_t lengths[] = { 7, 8, 8, 8, 8, 100, 255, 1 };
+	volatile uint32_t *message = (volatile uint32_t *)BUFFERS;
+	uint32_t r = next_random();
+
+	message[0] = r & 15 ? r >> 4 & 3 : r;
+	message[1] = (r >> 8 & 7) | (r >> 12 & 1) << 16;
+	desc[0].addr = BUFFERS;
+	desc[0].len = lengths[r >> 16 & 7];
+	desc[0].flags = r >> 20 & 3 ? 0 : WRITE;
+	desc[0].next = 1;
+}
+
 static void almost_good(const struct device *device)
 {
 	if (device->type == 1)
 		almost_good_frame();
+	else if (device->type == 3)
+		almost_good_message();
 	else
 		almost_good_request();
 	if (next_random() & 1)
@@ -319,6 +336,9 @@ static void attack(const struct device *device, uint32_t chains)
 
 		if (next_random() & 1)
 			features |= 1U << 29;
+		/* Of consoles: several ports, most of the time. */
+		if (device->type == 3 && next_random() & 7)
+			features |= 1U << 1;
 		begin(device, features);
 		set_queue(device, queue, SIZE);
 		fill_buffers();
@@ -360,22 +380,22 @@ static int good_request(const struct device *device)
 {
 	volatile uint32_t *header = (volatile uint32_t *)BUFFERS;
 	volatile uint8_t *done = (volatile uint8_t *)BUFFERS + 0x20000;
-	/* A network card sends by its second queue. */
-	uint32_t queue = device->type == 1;
+	/* A network card sends by its second queue, a console too. */
+	uint32_t queue = device->type == 1 || device->type == 3;
 
 	begin(device, 0);
 	set_queue(device, queue, SIZE);
 	if (device->type == 9)
 		return good_version(device);
 	/* Others are only asked whether they took their driver. */
-	if (device->type != 1 && device->type != 2 && device->type != 4)
+	if (device->type < 1 || device->type > 4)
 		return status(device) == 0xf;
 	header[0] = header[1] = header[2] = header[3] = 0;
 	*done = 0xff;
 	desc[0] = (struct desc){ BUFFERS, 16, NEXT, 1 };
 	desc[1] = (struct desc){ BUFFERS + 0x10000, 512, NEXT | WRITE, 2 };
 	desc[2] = (struct desc){ BUFFERS + 0x20000, 1, WRITE, 0 };
-	if (device->type == 1)
+	if (device->type == 1 || device->type == 3)
 		desc[0] = (struct desc){ BUFFERS, 100, 0, 0 };
 	avail[2] = device->type == 4 ? 2 : 0;
 	asm volatile("" : : : "memory");

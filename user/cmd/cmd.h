@@ -34,6 +34,7 @@ void parse_serial(const char *arg, struct console_config *serial);
 /* The same, of what there may be several of: they add one, and change @arg. */
 void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine);
 void parse_share(struct argp_state *state, char *arg, struct machine_config *machine);
+void parse_console(struct argp_state *state, char *arg, struct machine_config *machine);
 
 /* ---- net.c ---------------------------------------------------------------------------------- */
 

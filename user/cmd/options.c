@@ -2,6 +2,7 @@
 /* Options of which a machine is made, as hull run and hull exec take them. */
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,62 @@ void parse_share(struct argp_state *state, char *arg, struct machine_config *mac
 	share->path = arg;
 	share->read_only = words;
 	strcpy(share->tag, tag);
+}
+
+static int parse_target(const char *target, struct port_config *port)
+{
+	static const struct {
+		const char *prefix;
+		enum port_kind kind;
+	} known[] = { { "unix:", PORT_UNIX }, { "file:", PORT_FILE } };
+	char *end;
+	size_t i;
+
+	if (!strcmp(target, "pty")) {
+		port->kind = PORT_PTY;
+		return 0;
+	}
+	if (!strncmp(target, "fd:", 3)) {
+		unsigned long fd = strtoul(target + 3, &end, 10);
+
+		port->kind = PORT_FD;
+		port->fd = fd;
+		return end == target + 3 || *end || target[3] == '-' || fd > INT_MAX ? -1 : 0;
+	}
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		size_t length = strlen(known[i].prefix);
+
+		if (strncmp(target, known[i].prefix, length))
+			continue;
+		port->kind = known[i].kind;
+		port->path = target + length;
+		return *port->path ? 0 : -1;
+	}
+	return -1;
+}
+
+void parse_console(struct argp_state *state, char *arg, struct machine_config *machine)
+{
+	struct port_config *port = &machine->port[machine->ports];
+	char *target = strchr(arg, '=');
+	unsigned int i;
+
+	if (machine->ports == MACHINE_PORTS)
+		argp_error(state, "more than %u consoles", MACHINE_PORTS);
+	if (!target)
+		argp_error(state, "--console %s: must be NAME=TARGET", arg);
+	*target++ = '\0';
+	if (!*arg || strlen(arg) > PORT_NAME || strchr(arg, '/'))
+		argp_error(state, "--console %s: a name has 1 to %u characters, none of them '/'",
+			   arg, PORT_NAME);
+	for (i = 0; i < machine->ports; i++)
+		if (!strcmp(machine->port[i].name, arg))
+			argp_error(state, "--console %s: there is one already", arg);
+	if (parse_target(target, port))
+		argp_error(state, "--console %s: %s: must be unix:PATH, file:PATH, pty or fd:N",
+			   arg, target);
+	strcpy(port->name, arg);
+	machine->ports++;
 }
 
 void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <argp.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
 	"  hull run --name web1 --kernel vmlinuz --initrd initrd.img --net bridge=br0\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --share out:results\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --console agent=unix:agent.socket\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
 	"  hull run --config machine.json --mem 4G\n";
@@ -61,6 +63,7 @@ enum {
 	OPT_PRINT_CONFIG,
 	OPT_SHARE,
 	OPT_NAME,
+	OPT_CONSOLE,
 };
 
 static const struct argp_option options[] = {
@@ -85,6 +88,9 @@ static const struct argp_option options[] = {
 	  "may be repeated", 2 },
 	{ "share", OPT_SHARE, "DIR:TAG[,ro]", 0,
 	  "A directory for the guest to mount by TAG (9P, virtio); may be repeated", 2 },
+	{ "console", OPT_CONSOLE, "NAME=unix:PATH|file:PATH|pty|fd:N", 0,
+	  "A port of this name for the guest's programs (virtio), and what is at its other end; may "
+	  "be repeated", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
@@ -99,7 +105,8 @@ static const struct argp_option options[] = {
 
 static const struct option_set option_set = {
 	.options = options,
-	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, OPT_NET, OPT_SHARE, 0 },
+	.lists = (const int[]){ OPT_INITRD, OPT_MODULE, OPT_DISK, OPT_NET, OPT_SHARE,
+				OPT_CONSOLE, 0 },
 	.excluded = (const int[]){ OPT_CONFIG, OPT_PRINT_CONFIG, 0 },
 };
 
@@ -216,6 +223,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SHARE:
 		parse_share(state, arg, &run->machine);
 		break;
+	case OPT_CONSOLE:
+		parse_console(state, arg, &run->machine);
+		break;
 	case OPT_RNG:
 		run->machine.rng = true;
 		break;
@@ -242,6 +252,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = { .options = options, .parser = parse, .doc = doc };
 
 /* ---- files ---------------------------------------------------------------------------------- */
+
+/* Now: later, a number that was not given may be a descriptor of our own. */
+static int check_descriptors(const struct machine_config *machine, struct failure *why)
+{
+	unsigned int i;
+
+	for (i = 0; i < machine->ports; i++)
+		if (machine->port[i].kind == PORT_FD && fcntl(machine->port[i].fd, F_GETFD) < 0)
+			return fail(why, "--console %s=fd:%d: there is no such file descriptor",
+				    machine->port[i].name, machine->port[i].fd);
+	return 0;
+}
 
 static int load_files(struct run_options *run, struct failure *why)
 {
@@ -308,7 +330,7 @@ int cmd_run(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &run);
 	if (run.print_config)
 		status = print_config(&run);
-	else if (!load_files(&run, &why))
+	else if (!check_descriptors(&run.machine, &why) && !load_files(&run, &why))
 		status = run_guest(&run, &why);
 	free_boot_files(&run.boot);
 	arguments_free(&run.given);

@@ -27,7 +27,7 @@ int run_machine(struct machine *machine, const struct machine_config *config,
 	if (machine_create(machine, config, why) ||
 	    boot_load(&machine->memory, boot, &entry, why) ||
 	    machine_open_disks(machine, why) || machine_open_nets(machine, why) ||
-	    machine_open_shares(machine, why))
+	    machine_open_shares(machine, why) || machine_open_ports(machine, why))
 		return -1;
 	free_boot_files(boot);
 	if (machine_open(machine, why) || machine_add_devices(machine, why) ||

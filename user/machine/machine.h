@@ -33,6 +33,7 @@
 #include "machine/failure.h"
 #include "machine/memory.h"
 #include "net/net.h"
+#include "port/port.h"
 #include "virtio/pci.h"
 
 enum end_kind {
@@ -105,6 +106,25 @@ struct share_config {
 	bool read_only;
 };
 
+#define MACHINE_PORTS	14
+#define PORT_NAME	64
+
+enum port_kind { PORT_FD, PORT_FILE, PORT_PTY, PORT_UNIX, PORT_READY };
+
+/**
+ * struct port_config - a port with a name, by which programs of the guest and the host talk
+ * @path: of a file or socket
+ * @fd: file descriptor, which the machine takes over
+ * @port: it was made already; the machine takes it over
+ */
+struct port_config {
+	enum port_kind kind;
+	char name[PORT_NAME + 1];
+	const char *path;
+	int fd;
+	struct port *port;
+};
+
 /**
  * struct machine_config - what the machine is made of
  * @memory: bytes
@@ -123,6 +143,8 @@ struct share_config {
  * @identity: what the guest is known by, the same each time it is run: addresses come from it
  * @share: directories for the guest
  * @shares: how many
+ * @port: ports of a console device, in their order
+ * @ports: how many
  */
 struct machine_config {
 	uint64_t memory;
@@ -141,6 +163,8 @@ struct machine_config {
 	const char *identity;
 	struct share_config share[MACHINE_SHARES];
 	unsigned int shares;
+	struct port_config port[MACHINE_PORTS];
+	unsigned int ports;
 };
 
 struct machine {
@@ -166,6 +190,7 @@ struct machine {
 	struct disk *disk[MACHINE_DISKS];	/* until a device takes it over */
 	struct net *net[MACHINE_NETS];		/* the same */
 	struct p9_server *share[MACHINE_SHARES];	/* the same */
+	struct port *port[MACHINE_PORTS];		/* the same */
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
 	unsigned int virtios;
@@ -189,6 +214,7 @@ int machine_create(struct machine *machine, const struct machine_config *config,
 int machine_open_disks(struct machine *machine, struct failure *why);
 int machine_open_nets(struct machine *machine, struct failure *why);
 int machine_open_shares(struct machine *machine, struct failure *why);
+int machine_open_ports(struct machine *machine, struct failure *why);
 int machine_open(struct machine *machine, struct failure *why);
 int machine_add_devices(struct machine *machine, struct failure *why);
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,

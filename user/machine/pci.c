@@ -15,12 +15,14 @@
 #include "net/mac.h"
 #include "virtio/9p.h"
 #include "virtio/blk.h"
+#include "virtio/console.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
 
 /* Classes of PCI. */
 #define CLASS_DISK		0x010000
 #define CLASS_NET		0x020000
+#define CLASS_CONSOLE		0x078000
 #define CLASS_OTHER		0x00ff00
 
 /* Files that the guest may have open in a share; and descriptors that are not for that. */
@@ -30,7 +32,7 @@
 
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng || config->disks || config->nets || config->shares;
+	return config->rng || config->disks || config->nets || config->shares || config->ports;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -237,6 +239,60 @@ static int add_share(struct machine *machine, unsigned int index, struct failure
 		   CLASS_OTHER, why);
 }
 
+static struct port *open_port(const struct port_config *config, struct failure *why)
+{
+	struct port *port = NULL;
+	char name[64];
+
+	switch (config->kind) {
+	case PORT_FD:
+		return port_of_fd(config->fd, why);
+	case PORT_FILE:
+		return port_of_file(config->path, why);
+	case PORT_UNIX:
+		return port_of_unix(config->path, why);
+	case PORT_PTY:
+		port = port_of_pty(name, sizeof(name), why);
+		if (port)
+			fprintf(stderr, "hull: the console %s is %s\n", config->name, name);
+		return port;
+	case PORT_READY:
+		return config->port;
+	}
+	return port;
+}
+
+/* Early, as disks. */
+int machine_open_ports(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	unsigned int i;
+
+	for (i = 0; i < config->ports; i++) {
+		machine->port[i] = open_port(&config->port[i], why);
+		if (!machine->port[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int add_ports(struct machine *machine, struct failure *why)
+{
+	struct console_port_setup setup[MACHINE_PORTS];
+	unsigned int count = machine->config->ports, i;
+
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++) {
+		setup[i] = (struct console_port_setup){
+			machine->config->port[i].name, machine->port[i],
+		};
+		machine->port[i] = NULL;
+	}
+	return add(machine, virtio_console_create("console0", NULL, setup, count,
+						  &machine->memory, why), CLASS_CONSOLE, why);
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
@@ -254,7 +310,7 @@ static int add_devices(struct machine *machine, struct failure *why)
 	for (i = 0; i < config->shares; i++)
 		if (add_share(machine, i, why))
 			return -1;
-	return 0;
+	return add_ports(machine, why);
 }
 
 int pci_create(struct machine *machine, struct failure *why)
@@ -321,4 +377,7 @@ void pci_destroy(struct machine *machine)
 	for (i = 0; i < MACHINE_SHARES; i++)
 		if (machine->share[i])
 			p9_destroy(machine->share[i]);
+	for (i = 0; i < MACHINE_PORTS; i++)
+		if (machine->port[i])
+			machine->port[i]->ops->destroy(machine->port[i]);
 }

@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# Ports of virtio-console where hull.ko is loaded: one boot of Debian's kernel with
+# ports to files, pipes and a Unix socket, which the tests then look at from both
+# sides; and a hostile driver.
+#
+#   HULL_CHAINS   malformed chains (default 1000; with HULL_LONG=1 100000)
+#
+# Run: scripts/lab bats selftests/console.bats, or as root where the module is loaded
+
+setup_file() {
+	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	HULL=$TOP/user/hull
+	GUESTS=$TOP/selftests/build/launcher
+	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
+	export TOP HULL GUESTS LIMIT
+	[ -c /dev/hull ] || {
+		echo "hull.ko is not loaded: scripts/lab bats selftests/console.bats"
+		return 1
+	}
+	make -s -C "$TOP/user"
+	make -s -C "$TOP/selftests/launcher"
+	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
+	export KERNEL
+	cd "$BATS_FILE_TMPDIR" || return
+	guest_init >init
+	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_console initramfs
+	head -c 4194304 /dev/urandom >big
+	echo 0 >status
+	ask >answers 2>asked &
+	# The reader of "slow" takes its time to begin.
+	timeout $((LIMIT * 4)) "$HULL" run --kernel "$KERNEL" --initrd initramfs --mem 256M \
+		--append "console=ttyS0 quiet panic=-1" --timeout $((LIMIT * 4 - 10)) \
+		--console out=file:out --console in=fd:3 --console copy=file:copy --console slow=fd:4 \
+		--console talk=unix:talk --console gone=fd:5 \
+		</dev/null >stdout 2>stderr 3<big 4> >(sleep 2 && cat >slow) 5> >(head -c 10 >gone) ||
+		echo $? >status
+	wait
+}
+
+guest_init() {
+	cat <<-'END'
+		#!/bin/sh
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs dev /dev
+		say() { echo "hull-guest: $*"; }
+		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+		sleep 1
+		for port in /sys/class/virtio-ports/*; do
+			read -r name <$port/name
+			eval "$name=/dev/${port##*/}"
+			names="$names $name"
+		done
+		say "ports:$names"
+		echo "hello, host" >$out
+		echo "and again" >$out
+		cat $in >/big
+		say "in: $(md5sum </big | cut -c 1-32)"
+		cat /big >$copy
+		cat /big >$slow && say "slow: written"
+		( trap '' PIPE; cat /big >$gone ) 2>/dev/null &
+		for n in 1 2; do
+			exec 3<>$talk
+			read -r line <&3
+			say "asked: $line"
+			echo "answer to $line" >&3
+			exec 3>&-
+		done
+		say done
+		poweroff -f
+	END
+}
+
+# Two questions, one after the other; the end of each answer is the end of the connection.
+ask() {
+	perl -MIO::Socket::UNIX -e '
+		for my $n (1, 2) {
+			my $socket;
+			for (1 .. 3000) {
+				last if $socket = IO::Socket::UNIX->new(Peer => "talk");
+				select undef, undef, undef, 0.1;
+			}
+			$socket->autoflush(1);
+			print $socket "question $n\n";
+			print while <$socket>;
+		}'
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return
+	output=$(tr -d '\r' <stdout)
+}
+
+# has TEXT: the guest said so; shown when not.
+has() {
+	[[ $output == *"hull-guest: $1"* ]] || {
+		printf '%s\n' "$output"
+		cat stderr
+		return 1
+	}
+}
+
+@test "a Linux guest finds its ports by their names" {
+	[ "$(cat status)" -eq 0 ] || { printf '%s\n' "$output" && cat stderr && false; }
+	has "ports: out in copy slow talk gone"
+	has "done"
+	[ ! -s stderr ] || { cat stderr && false; }
+}
+
+@test "a file gets what is written, also after the port was closed" {
+	[ "$(cat out)" = $'hello, host\nand again' ]
+}
+
+@test "4 MiB are the same both ways, and the end of the file is one in the guest" {
+	has "in: $(md5sum <big | cut -c 1-32)"
+	cmp big copy
+}
+
+@test "a slow reader gets all" {
+	has "slow: written"
+	cmp big slow
+}
+
+@test "a reader that leaves is no obstacle" {
+	[ "$(stat -c %s gone)" -eq 10 ]
+}
+
+@test "a Unix socket has one connection after the other" {
+	has "asked: question 1"
+	has "asked: question 2"
+	[ "$(cat answers)" = $'answer to question 1\nanswer to question 2' ] || { cat asked && false; }
+	[ ! -e talk ]
+}
+
+@test "a hostile driver stops its device only" {
+	local chains=1000 seconds=$((LIMIT * 4))
+	[ -z "${HULL_LONG-}" ] || chains=100000 seconds=$((LIMIT * 60))
+	chains=${HULL_CHAINS:-$chains}
+	run timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
+		--console a=file:scratch --console b=pty --console c=unix:scratch.socket \
+		--timeout $((seconds - 10)) </dev/null
+	printf '%s\n' "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"device of type 3: $chains chains, answered "[1-9]*", needed a reset "[1-9]*"; works"* ]]
+	[[ $output == *"hostile: done"* && $output != *DEAD* ]]
+	[ ! -e scratch.socket ]
+}
