@@ -98,6 +98,8 @@ static int next_change(const struct hull_shadow *page, unsigned long address, un
 {
 	const unsigned int size = hull_shadow_entry_size(page);
 	const unsigned int shift = hull_shadow_entry_shift(page);
+	/* A pointer: UBSAN must not look at its bounds while user memory may be accessed. */
+	const unsigned long *entered = page->entered;
 	unsigned int word = from / BITS_PER_LONG, i;
 	unsigned long bits;
 
@@ -105,10 +107,10 @@ static int next_change(const struct hull_shadow *page, unsigned long address, un
 		return HULL_TABLE_ENTRIES;
 	if (!user_read_access_begin((void __user *)address, guest_entries(page) * size))
 		return -EFAULT;
-	bits = page->entered[word] & (~0UL << from % BITS_PER_LONG);
+	bits = entered[word] & (~0UL << from % BITS_PER_LONG);
 	for (;;) {
 		while (!bits && ++word < ARRAY_SIZE(page->entered))
-			bits = page->entered[word];
+			bits = entered[word];
 		if (!bits) {
 			i = HULL_TABLE_ENTRIES;
 			break;
@@ -210,13 +212,13 @@ static void populate(struct hull_vm *vm, struct hull_shadow *page, unsigned long
 {
 	const unsigned int size = hull_shadow_entry_size(page);
 	const unsigned int shift = hull_shadow_entry_shift(page);
-	u64 now[AHEAD];
+	u64 now[AHEAD], *to = now;	/* a pointer: as above */
 	unsigned int i;
 
 	if (!user_read_access_begin((void __user *)address, guest_entries(page) * size))
 		return;
 	for (i = 0; i < AHEAD; i++)
-		unsafe_get_entry(now[i], address, first + i, size, fault);
+		unsafe_get_entry(to[i], address, first + i, size, fault);
 	user_read_access_end();
 	for (i = 0; i < AHEAD; i++) {
 		if (!(now[i] & _PAGE_ACCESSED) || test_bit((first + i) << shift, page->entered))
