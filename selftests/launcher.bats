@@ -43,7 +43,8 @@ codes() {
 		"run --kernel x --boot other" "run --kernel x --disk" \
 		"run --kernel x --disk ,ro" "run --kernel x --disk d,rw" "run --kernel x --disk d,queues=0" \
 		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
-		"run --kernel x --disk d,serial=" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --disk d,serial=" "run --kernel x --disk nbd://h,reconnect=-1" \
+		"run --kernel x --disk d,reconnect=1" "run --kernel x --disk d,serial=123456789012345678901" \
 		"run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
 		"run --kernel x --name $(printf %065d 0)" \
 		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
@@ -270,6 +271,11 @@ codes() {
 		[[ $output == "hull: ${case#*:}"* ]]
 		hull run --kernel "$GUEST" --disk "${case%%:*},ro"
 		[ "$status" -eq 125 ]
+	done
+	for case in "nbd://127.0.0.1:1/x" "nbd+unix:///?socket=missing" "nbd://host.invalid"; do
+		hull run --kernel "$GUEST" --disk "$case"
+		[ "$status" -eq 125 ]
+		[[ $output == "hull: cannot open disk $case: "* ]]
 	done
 	truncate -s 1M good
 	hull run --kernel "$GUEST" --disk good --disk good

@@ -77,10 +77,9 @@ static void perform(struct disk_request *request)
 }
 
 /* The last comes first. */
-static void fake_complete(struct disk *disk, bool wait)
+static void fake_complete(struct disk *disk)
 {
 	struct disk_request *request;
-	unsigned int ended = 0;
 
 	(void)disk;
 	event_drain(fake.disk.event);
@@ -88,13 +87,8 @@ static void fake_complete(struct disk *disk, bool wait)
 		pthread_mutex_lock(&fake.lock);
 		request = fake.count && !fake.hold ? fake.pending[--fake.count] : NULL;
 		pthread_mutex_unlock(&fake.lock);
-		if (!request && wait && !ended) {
-			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-			continue;
-		}
 		if (!request)
 			break;
-		ended++;
 		if (fake.error && request->op == fake.error_op) {
 			request->done(request, fake.error);
 		} else {

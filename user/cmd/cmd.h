@@ -31,10 +31,14 @@ void parse_paging(struct argp_state *state, const char *arg, unsigned int *pagin
 void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol);
 void parse_serial(const char *arg, struct console_config *serial);
 
-/* The same, of what there may be several of: they add one, and change @arg. */
-void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine);
+/* The same, of what there may be several of: adds one, and changes @arg. */
 void parse_share(struct argp_state *state, char *arg, struct machine_config *machine);
 void parse_console(struct argp_state *state, char *arg, struct machine_config *machine);
+
+/* ---- disk.c --------------------------------------------------------------------------------- */
+
+/* Adds the disk that --disk asks for, or ends as argp_error() does. Changes @arg. */
+void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine);
 
 /* ---- net.c ---------------------------------------------------------------------------------- */
 

@@ -9,7 +9,6 @@
 #include "cmd/cmd.h"
 #include "machine/identity.h"
 #include "machine/machine.h"
-#include "virtio/blk.h"
 
 #define MAX_CPUS	255
 #define MAX_SECONDS	(365.0 * 24 * 3600)
@@ -65,43 +64,6 @@ void parse_paging(struct argp_state *state, const char *arg, unsigned int *pagin
 		*paging = HULL_PAGING_AUTO;
 	else
 		argp_error(state, "--paging %s: must be nested or shadow", arg);
-}
-
-static void parse_disk_word(struct argp_state *state, char *word, struct disk_config *disk)
-{
-	char *end;
-
-	if (!strcmp(word, "ro")) {
-		disk->read_only = true;
-	} else if (!strncmp(word, "serial=", 7)) {
-		if (!word[7] || strlen(word + 7) > DISK_SERIAL)
-			argp_error(state, "--disk: a serial number has 1 to %u characters",
-				   DISK_SERIAL);
-		strcpy(disk->serial, word + 7);
-	} else if (!strncmp(word, "queues=", 7)) {
-		disk->queues = strtoul(word + 7, &end, 10);
-		if (*end || disk->queues < 1 || disk->queues > BLK_QUEUES_MAX)
-			argp_error(state, "--disk: queues must be 1 to %u", BLK_QUEUES_MAX);
-	} else {
-		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, serial=S and "
-			   "queues=N", word);
-	}
-}
-
-void parse_disk(struct argp_state *state, char *arg, struct machine_config *machine)
-{
-	struct disk_config *disk = &machine->disk[machine->disks];
-	char *word;
-
-	if (machine->disks == MACHINE_DISKS)
-		argp_error(state, "more than %u disks", MACHINE_DISKS);
-	machine->disks++;
-	disk->queues = 1;
-	disk->path = strsep(&arg, ",");
-	if (!*disk->path)
-		argp_error(state, "--disk: which file?");
-	while ((word = strsep(&arg, ",")))
-		parse_disk_word(state, word, disk);
 }
 
 void parse_share(struct argp_state *state, char *arg, struct machine_config *machine)

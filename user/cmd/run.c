@@ -81,8 +81,9 @@ static const struct argp_option options[] = {
 	{ "paging", OPT_PAGING, "MODE", 0, "nested or shadow (default: as the module prefers)", 2 },
 	{ "serial", OPT_SERIAL, "WHERE", 0,
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
-	{ "disk", OPT_DISK, "FILE[,ro][,serial=S][,queues=N]", 0,
-	  "A raw file or block device as a disk (virtio); may be repeated", 2 },
+	{ "disk", OPT_DISK, "FILE|URI[,ro][,serial=S][,queues=N][,reconnect=SECONDS]", 0,
+	  "A raw file, a block device or an export of an NBD server (nbd://...) as a disk (virtio); "
+	  "may be repeated", 2 },
 	{ "net", OPT_NET, "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,mac=MAC]", 0,
 	  "A network card (virtio): of a network without root, a tap device, or a port of a bridge; "
 	  "may be repeated", 2 },

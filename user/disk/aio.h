@@ -6,7 +6,6 @@
 #ifndef HULL_DISK_AIO_H
 #define HULL_DISK_AIO_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -37,8 +36,7 @@ struct aio;
 struct aio_engine {
 	void (*submit)(struct aio *aio, struct aio_op *op);
 	void (*commit)(struct aio *aio);	/* begin what was submitted */
-	/* Takes back what has ended; with @wait at least one, of those under way. */
-	void (*complete)(struct aio *aio, bool wait);
+	void (*complete)(struct aio *aio);	/* takes back what has ended */
 	void (*destroy)(struct aio *aio);	/* nothing is under way */
 };
 

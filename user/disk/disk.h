@@ -2,14 +2,20 @@
 /*
  * What a disk's contents come from, as a device sees it: requests that are begun, and end later.
  *
+ *	open.c		which of them it is
+ *	raw.c		files and block devices, by uring.c or threads.c (aio.h)
+ *	nbd.c		exports of NBD servers (nbd.h)
+ *	request.c	what they share
+ *
  * A device's worker alone uses a disk: it submits, commits, watches @event, and completes. done()
- * of a request is called in complete(), never in submit().
+ * of a request is called in complete(), never in submit() or commit().
  */
 #ifndef HULL_DISK_DISK_H
 #define HULL_DISK_DISK_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/uio.h>
 
 #include "disk/aio.h"
@@ -33,9 +39,9 @@ enum disk_op {
  * @size: bytes, the same; the range lies within the disk
  * @iov: of reads and writes; @size bytes together. The backend may change its elements
  * @count: of @iov
- * @done: @error: 0 or an errno
+ * @done: @error: 0 or an errno; ECANCELED: as cancel() wanted it
  *
- * The rest is the backend's.
+ * The rest is the backend's, each one's its own.
  */
 struct disk_request {
 	enum disk_op op;
@@ -45,18 +51,35 @@ struct disk_request {
 	unsigned int count;
 	void (*done)(struct disk_request *request, int error);
 
-	struct aio_op aio;
-	struct iovec zeroes;
-	unsigned int attempt;
+	STAILQ_ENTRY(disk_request) link;
+	int error;
+	bool cancelled;
+	struct {
+		struct aio_op aio;
+		struct iovec zeroes;
+		unsigned int attempt;
+	} raw;
 };
+
+STAILQ_HEAD(disk_requests, disk_request);
 
 struct disk;
 
+/**
+ * struct disk_ops - a kind of disk
+ * @submit: takes a request
+ * @commit: begins what was submitted
+ * @complete: ends what is done; does not wait
+ * @cancel: optional: nobody wants to know how this request, which has not ended, ends: it does so
+ *	soon, even if that takes an error
+ * @close: nothing is under way
+ */
 struct disk_ops {
 	void (*submit)(struct disk *disk, struct disk_request *request);
-	void (*commit)(struct disk *disk);		/* begin what was submitted */
-	void (*complete)(struct disk *disk, bool wait);	/* wait: for at least one to end */
-	void (*close)(struct disk *disk);		/* nothing is under way */
+	void (*commit)(struct disk *disk);
+	void (*complete)(struct disk *disk);
+	void (*cancel)(struct disk *disk, struct disk_request *request);
+	void (*close)(struct disk *disk);
 };
 
 /**
@@ -75,6 +98,30 @@ struct disk {
 	int event;
 };
 
+/* ---- open.c --------------------------------------------------------------------------------- */
+
+#define DISK_RECONNECT		60U	/* seconds */
+#define DISK_RECONNECT_MAX	86400U
+
+/**
+ * struct disk_source - what the user said a disk is
+ * @path: of a file or block device, or the URI of an NBD server; stays the caller's
+ * @read_only: it is not written to
+ * @reconnect: seconds for which requests wait for a server that is gone
+ */
+struct disk_source {
+	const char *path;
+	bool read_only;
+	unsigned int reconnect;
+};
+
+/* NULL with the reason. */
+struct disk *disk_open(const struct disk_source *source, struct failure *why);
+
+/* By its name: nbd://..., nbd+unix://... and the like. */
+bool disk_is_uri(const char *path);
+
+
 /* ---- raw.c: files and block devices --------------------------------------------------------- */
 
 /* @path stays the caller's. NULL with the reason. */
@@ -83,5 +130,20 @@ struct disk *raw_open(const char *path, bool read_only, struct failure *why);
 /* By one of aio.h's engines. */
 struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
 			 struct failure *why);
+
+/* ---- request.c: for backends ---------------------------------------------------------------- */
+
+/* Sets @disk's size; -1 with the reason when no disk has that. */
+int disk_set_size(struct disk *disk, uint64_t size, struct failure *why);
+
+/* Leaves out the first @size bytes, which are done. */
+void disk_advance(struct disk_request *request, uint64_t size);
+
+/* Copies the first @size bytes of what is to be written, or was read. */
+void disk_gather(const struct disk_request *request, void *data, uint64_t size);
+void disk_scatter(const struct disk_request *request, const void *data, uint64_t size);
+
+/* Waits until complete() has something to do, and completes. */
+void disk_wait(struct disk *disk);
 
 #endif

@@ -40,7 +40,7 @@ static const uint8_t zeroes[ZEROES];
 
 static void begin(struct raw *raw, struct disk_request *request)
 {
-	struct aio_op *aio = &request->aio;
+	struct aio_op *aio = &request->raw.aio;
 
 	aio->offset = request->offset;
 	aio->size = request->size;
@@ -60,7 +60,7 @@ static void begin(struct raw *raw, struct disk_request *request)
 		break;
 	case DISK_ZERO:
 		aio->call = AIO_ALLOCATE;
-		aio->mode = request->may_unmap && !request->attempt ? PUNCH : ZERO;
+		aio->mode = request->may_unmap && !request->raw.attempt ? PUNCH : ZERO;
 		break;
 	}
 	raw->aio->engine->submit(raw->aio, aio);
@@ -68,13 +68,13 @@ static void begin(struct raw *raw, struct disk_request *request)
 
 static void write_zeroes(struct raw *raw, struct disk_request *request)
 {
-	struct aio_op *aio = &request->aio;
+	struct aio_op *aio = &request->raw.aio;
 	uint64_t size = request->size < ZEROES ? request->size : ZEROES;
 
-	request->zeroes = (struct iovec){ (void *)zeroes, size };
+	request->raw.zeroes = (struct iovec){ (void *)zeroes, size };
 	*aio = (struct aio_op){
 		.call = AIO_WRITE, .offset = request->offset, .size = size,
-		.iov = &request->zeroes, .count = 1,
+		.iov = &request->raw.zeroes, .count = 1,
 	};
 	raw->aio->engine->submit(raw->aio, aio);
 }
@@ -82,14 +82,14 @@ static void write_zeroes(struct raw *raw, struct disk_request *request)
 /* True: the request goes on. PUNCH, ZERO and writing are tried in turn. */
 static bool go_on_allocating(struct raw *raw, struct disk_request *request)
 {
-	if (request->aio.result != -EOPNOTSUPP)
+	if (request->raw.aio.result != -EOPNOTSUPP)
 		return false;
 	if (request->op == DISK_DISCARD) {
-		request->aio.result = 0;
+		request->raw.aio.result = 0;
 		return false;
 	}
-	if (request->aio.mode == PUNCH) {
-		request->attempt++;
+	if (request->raw.aio.mode == PUNCH) {
+		request->raw.attempt++;
 		begin(raw, request);
 	} else {
 		write_zeroes(raw, request);
@@ -97,44 +97,26 @@ static bool go_on_allocating(struct raw *raw, struct disk_request *request)
 	return true;
 }
 
-/* Leaves out what was done of a read or write that was short. */
-static void advance(struct disk_request *request, uint64_t done)
-{
-	request->offset += done;
-	request->size -= done;
-	while (done) {
-		uint64_t part = request->iov->iov_len < done ? request->iov->iov_len : done;
-
-		request->iov->iov_base = (char *)request->iov->iov_base + part;
-		request->iov->iov_len -= part;
-		done -= part;
-		if (!request->iov->iov_len) {
-			request->iov++;
-			request->count--;
-		}
-	}
-}
-
 static bool go_on_moving(struct raw *raw, struct disk_request *request)
 {
-	int64_t result = request->aio.result;
+	int64_t result = request->raw.aio.result;
 
 	/* The file has become shorter, or its device takes nothing. */
 	if (!result)
-		request->aio.result = -EIO;
+		request->raw.aio.result = -EIO;
 	if (result <= 0 || (uint64_t)result >= request->size)
 		return false;
-	advance(request, result);
+	disk_advance(request, result);
 	begin(raw, request);
 	return true;
 }
 
 static bool go_on_zeroing(struct raw *raw, struct disk_request *request)
 {
-	int64_t result = request->aio.result;
+	int64_t result = request->raw.aio.result;
 
 	if (!result)
-		request->aio.result = -EIO;
+		request->raw.aio.result = -EIO;
 	if (result <= 0 || (uint64_t)result >= request->size)
 		return false;
 	request->offset += result;
@@ -154,7 +136,7 @@ static void done(void *opaque, struct aio_op *op)
 		raw->aio->engine->commit(raw->aio);
 		return;
 	}
-	request = (struct disk_request *)((char *)op - offsetof(struct disk_request, aio));
+	request = (struct disk_request *)((char *)op - offsetof(struct disk_request, raw.aio));
 	if (op->call == AIO_ALLOCATE)
 		more = go_on_allocating(raw, request);
 	else if (op->call == AIO_WRITE && request->op == DISK_ZERO)
@@ -169,7 +151,7 @@ static void done(void *opaque, struct aio_op *op)
 
 static void raw_submit(struct disk *disk, struct disk_request *request)
 {
-	request->attempt = 0;
+	request->raw.attempt = 0;
 	begin((struct raw *)disk, request);
 }
 
@@ -180,11 +162,11 @@ static void raw_commit(struct disk *disk)
 	aio->engine->commit(aio);
 }
 
-static void raw_complete(struct disk *disk, bool wait)
+static void raw_complete(struct disk *disk)
 {
 	struct aio *aio = ((struct raw *)disk)->aio;
 
-	aio->engine->complete(aio, wait);
+	aio->engine->complete(aio);
 }
 
 static void raw_close(struct disk *disk)
@@ -243,26 +225,20 @@ static int measure(struct raw *raw, struct failure *why)
 {
 	struct disk *disk = &raw->disk;
 	struct stat now;
+	uint64_t size;
 	int block = 0;
 
 	if (fstat(raw->fd, &now))
 		return fail(why, "cannot look at disk %s: %s", disk->name, strerror(errno));
-	disk->size = now.st_size;
+	size = now.st_size;
 	disk->block = DISK_SECTOR;
 	if (S_ISBLK(now.st_mode)) {
-		if (ioctl(raw->fd, BLKGETSIZE64, &disk->size) ||
-		    ioctl(raw->fd, BLKSSZGET, &block))
+		if (ioctl(raw->fd, BLKGETSIZE64, &size) || ioctl(raw->fd, BLKSSZGET, &block))
 			return fail(why, "cannot ask for the size of disk %s: %s", disk->name,
 				    strerror(errno));
 		disk->block = block;
 	}
-	if (disk->size < DISK_SECTOR)
-		return fail(why, "disk %s is too short: it has %llu bytes, a disk at least %u",
-			    disk->name, (unsigned long long)disk->size, DISK_SECTOR);
-	if (disk->size % DISK_SECTOR)
-		return fail(why, "the size of disk %s, %llu bytes, is no multiple of %u",
-			    disk->name, (unsigned long long)disk->size, DISK_SECTOR);
-	return 0;
+	return disk_set_size(disk, size, why);
 }
 
 static int start_aio(struct raw *raw, struct aio *(*create)(int file), struct failure *why)
@@ -277,8 +253,7 @@ static int start_aio(struct raw *raw, struct aio *(*create)(int file), struct fa
 	return 0;
 }
 
-struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
-			 struct failure *why)
+static struct raw *create_raw(const char *name, bool read_only)
 {
 	static const struct disk_ops ops = {
 		.submit = raw_submit, .commit = raw_commit, .complete = raw_complete,
@@ -286,14 +261,24 @@ struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)
 	};
 	struct raw *raw = calloc(1, sizeof(*raw));
 
+	if (!raw)
+		return NULL;
+	raw->fd = -1;
+	raw->disk.ops = &ops;
+	raw->disk.name = name;
+	raw->disk.read_only = read_only;
+	return raw;
+}
+
+struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
+			 struct failure *why)
+{
+	struct raw *raw = create_raw(path, read_only);
+
 	if (!raw) {
 		fail(why, "out of memory");
 		return NULL;
 	}
-	raw->fd = -1;
-	raw->disk.ops = &ops;
-	raw->disk.name = path;
-	raw->disk.read_only = read_only;
 	if (open_file(raw, read_only, why) || lock_file(raw, why) || measure(raw, why) ||
 	    start_aio(raw, create, why)) {
 		raw_close(&raw->disk);

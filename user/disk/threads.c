@@ -3,13 +3,11 @@
  * A few threads that make blocking calls, where io_uring is forbidden (a sandbox, a container, the
  * sysctl kernel.io_uring_disabled).
  *
- * Locks: lock guards the two lists; todo is waited for by the threads, done is told by an eventfd
- * and waited for in complete().
+ * Locks: lock guards the two lists; todo is waited for by the threads, done is told by an eventfd.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -120,14 +118,11 @@ static void threads_commit(struct aio *aio)
 	(void)aio;
 }
 
-static void threads_complete(struct aio *aio, bool wait)
+static void threads_complete(struct aio *aio)
 {
 	struct aio_threads *threads = (struct aio_threads *)aio;
-	struct pollfd event = { .fd = aio->event, .events = POLLIN };
 	struct aio_op *op;
 
-	if (wait)
-		poll(&event, 1, -1);
 	event_drain(aio->event);
 	for (;;) {
 		pthread_mutex_lock(&threads->lock);

@@ -67,14 +67,11 @@ static void uring_submit(struct aio *aio, struct aio_op *op)
 	io_uring_sqe_set_data(sqe, op);
 }
 
-static void uring_complete(struct aio *aio, bool wait)
+static void uring_complete(struct aio *aio)
 {
 	struct io_uring *ring = ring_of(aio);
 	struct io_uring_cqe *cqe;
 
-	if (wait)
-		while (io_uring_wait_cqe(ring, &cqe) == -EINTR)
-			;
 	while (!io_uring_peek_cqe(ring, &cqe)) {
 		struct aio_op *op = io_uring_cqe_get_data(cqe);
 

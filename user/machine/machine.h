@@ -70,8 +70,7 @@ struct vcpu {
 #define DISK_SERIAL	20
 
 struct disk_config {
-	const char *path;
-	bool read_only;
+	struct disk_source source;
 	char serial[DISK_SERIAL + 1];
 	unsigned int queues;
 };

@@ -115,7 +115,7 @@ int machine_open_disks(struct machine *machine, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < config->disks; i++) {
-		machine->disk[i] = raw_open(config->disk[i].path, config->disk[i].read_only, why);
+		machine->disk[i] = disk_open(&config->disk[i].source, why);
 		if (!machine->disk[i])
 			return -1;
 	}

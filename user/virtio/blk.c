@@ -8,6 +8,7 @@
  * Locks: none; the worker has all of it. See virtio.h.
  */
 #include <endian.h>
+#include <errno.h>
 #include <linux/virtio_ids.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct blk_request {
 	struct blk_command command;
 	struct chain chain;
 	struct iovec iov[QUEUE_SIZE_MAX];
+	bool in_flight;
 	struct blk_request *next;	/* free */
 };
 
@@ -161,9 +163,10 @@ static void done(struct disk_request *disk, int error)
 
 	request = (struct blk_request *)((char *)disk - offsetof(struct blk_request, disk));
 	request->queue->in_flight--;
-	if (error)
+	request->in_flight = false;
+	if (error && error != ECANCELED)
 		report(request, error);
-	else if (disk->op == DISK_READ)
+	else if (!error && disk->op == DISK_READ)
 		written = request->command.size;
 	answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, written);
 }
@@ -197,6 +200,7 @@ static void begin(struct blk_request *request)
 						  sizeof(struct virtio_blk_outhdr), command->size,
 						  request->iov);
 	request->queue->in_flight++;
+	request->in_flight = true;
 	disk->ops->submit(disk, &request->disk);
 }
 
@@ -255,20 +259,30 @@ static void disk_ready(void *opaque)
 	struct blk *blk = opaque;
 	unsigned int i;
 
-	blk->disk->ops->complete(blk->disk, false);
+	blk->disk->ops->complete(blk->disk);
 	for (i = 0; i < blk->device.queues; i++)
 		signal_driver(&blk->queue[i]);
+}
+
+/* A driver that resets a queue does not wait for its requests, so a disk need not either. */
+static void cancel(struct blk_queue *queue, struct disk *disk)
+{
+	unsigned int i;
+
+	for (i = 0; i < QUEUE_SIZE_MAX && disk->ops->cancel; i++)
+		if (queue->request[i].in_flight)
+			disk->ops->cancel(disk, &queue->request[i].disk);
 }
 
 static void drain(struct virtio_device *device, unsigned int index)
 {
 	struct blk *blk = (struct blk *)device;
 	struct blk_queue *queue = &blk->queue[index];
-
 	unsigned int i;
 
+	cancel(queue, blk->disk);
 	while (queue->in_flight)
-		blk->disk->ops->complete(blk->disk, true);
+		disk_wait(blk->disk);
 	/* Chains that broke the device were never given back. */
 	free_all(queue);
 	queue->given = false;

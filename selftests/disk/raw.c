@@ -146,7 +146,7 @@ static int run(struct disk_request *one)
 	disk->ops->submit(disk, one);
 	disk->ops->commit(disk);
 	while (ended == before)
-		disk->ops->complete(disk, true);
+		disk_wait(disk);
 	EXPECT_EQ(before + 1, ended);
 	return last_error;
 }
@@ -233,7 +233,7 @@ static void test_many(void)
 		}
 		disk->ops->commit(disk);
 		while (ended < 1000)
-			disk->ops->complete(disk, true);
+			disk_wait(disk);
 		EXPECT_EQ(1000, ended);
 		EXPECT_EQ(0, last_error);
 		iov[0] = (struct iovec){ data[0], 512 };

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NBD servers that others have started, by URI.
+ *
+ * Locks: none.
+ */
+#include <stdlib.h>
+
+#include "disk/nbd.h"
+
+struct uri {
+	struct nbd_source source;
+	const char *text;
+};
+
+/* Names are looked up here and now: a name server that is silent makes the disk wait. */
+static int uri_connect(struct nbd_source *source, struct nbd_handle *handle, struct failure *why)
+{
+	/* The URI is the user's own word, its files (of TLS) too. */
+	nbd_set_uri_allow_local_file(handle, true);
+	if (nbd_aio_connect_uri(handle, ((struct uri *)source)->text))
+		return nbd_fail(why);
+	return 0;
+}
+
+static void uri_close(struct nbd_source *source)
+{
+	free(source);
+}
+
+struct disk *nbd_open_uri(const char *uri, bool read_only, unsigned int reconnect,
+			  struct failure *why)
+{
+	struct uri *source = calloc(1, sizeof(*source));
+
+	if (!source) {
+		fail(why, "out of memory");
+		return NULL;
+	}
+	source->source = (struct nbd_source){
+		.connect = uri_connect, .close = uri_close, .event = -1,
+	};
+	source->text = uri;
+	return nbd_open(&source->source, uri, read_only, reconnect, why);
+}
