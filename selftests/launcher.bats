@@ -44,7 +44,8 @@ codes() {
 		"run --kernel x --disk ,ro" "run --kernel x --disk d,rw" "run --kernel x --disk d,queues=0" \
 		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
 		"run --kernel x --disk d,serial=" "run --kernel x --disk nbd://h,reconnect=-1" \
-		"run --kernel x --disk d,reconnect=1" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --disk d,reconnect=86401" \
+		"run --kernel x --disk d,format=qcow" "run --kernel x --disk nbd://h,format=raw" "run --kernel x --disk d,serial=123456789012345678901" \
 		"run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
 		"run --kernel x --name $(printf %065d 0)" \
 		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
@@ -277,7 +278,23 @@ codes() {
 		[ "$status" -eq 125 ]
 		[[ $output == "hull: cannot open disk $case: "* ]]
 	done
-	truncate -s 1M good
+	# Nothing is guessed: a guest can make its raw disk look like anything.
+	truncate -s 1M good looks
+	printf 'QFI\373' | dd of=looks conv=notrunc status=none
+	hull run --kernel "$GUEST" --disk looks
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: disk looks looks like an image in format qcow2: say so (--disk looks,format=qcow2), or that it is none (format=raw)"* ]]
+	hull run --kernel "$GUEST" --disk looks,format=raw --disk missing
+	[[ $output == "hull: cannot open disk missing: "* ]]
+	for case in "missing:cannot open disk missing: No such file" \
+		"good:cannot open disk good: Image is not in qcow2 format" \
+		"looks:cannot open disk looks: Unsupported qcow2 version 0"; do
+		hull run --kernel "$GUEST" --disk "${case%%:*},format=qcow2"
+		[ "$status" -eq 125 ]
+		[[ $output == "hull: ${case#*:}"* ]]
+	done
+	PATH=/nowhere hull run --kernel "$GUEST" --disk looks,format=qcow2
+	[[ $output == "hull: cannot open disk looks: there is no qemu-nbd"*"package qemu-utils"* ]]
 	hull run --kernel "$GUEST" --disk good --disk good
 	[ "$status" -eq 125 ]
 	[[ $output == "hull: disk good is in use by another process, or given twice"* ]]

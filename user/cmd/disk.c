@@ -36,12 +36,16 @@ static void parse_word(struct argp_state *state, char *word, struct disk_config 
 		strcpy(disk->serial, word + 7);
 	} else if (!strncmp(word, "queues=", 7)) {
 		disk->queues = parse_number(state, word + 7, 1, BLK_QUEUES_MAX, "queues");
-	} else if (!strncmp(word, "reconnect=", 10) && disk_is_uri(source->path)) {
+	} else if (!strncmp(word, "format=", 7)) {
+		source->format = word + 7;
+		if (!disk_is_format(source->format))
+			argp_error(state, "--disk: %s: must be " DISK_FORMATS, word);
+	} else if (!strncmp(word, "reconnect=", 10)) {
 		source->reconnect = parse_number(state, word + 10, 0, DISK_RECONNECT_MAX,
 						 "reconnect");
 	} else {
-		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, serial=S and "
-			   "queues=N, the URI of a server by reconnect=SECONDS too", word);
+		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, format=F, "
+			   "serial=S, queues=N and reconnect=SECONDS", word);
 	}
 }
 
@@ -60,4 +64,7 @@ void parse_disk(struct argp_state *state, char *arg, struct machine_config *mach
 		argp_error(state, "--disk: which file?");
 	while ((word = strsep(&arg, ",")))
 		parse_word(state, word, disk);
+	if (disk->source.format && disk_is_uri(disk->source.path))
+		argp_error(state, "--disk %s: format= is of files; what a server has is raw",
+			   disk->source.path);
 }

@@ -4,7 +4,7 @@
  *
  *	open.c		which of them it is
  *	raw.c		files and block devices, by uring.c or threads.c (aio.h)
- *	nbd.c		exports of NBD servers (nbd.h)
+ *	nbd.c		exports of NBD servers (nbd.h); those of images are started by image.c
  *	request.c	what they share
  *
  * A device's worker alone uses a disk: it submits, commits, watches @event, and completes. done()
@@ -106,11 +106,13 @@ struct disk {
 /**
  * struct disk_source - what the user said a disk is
  * @path: of a file or block device, or the URI of an NBD server; stays the caller's
+ * @format: of the file, as qemu-nbd calls it; NULL: raw, if it does not look like anything else
  * @read_only: it is not written to
  * @reconnect: seconds for which requests wait for a server that is gone
  */
 struct disk_source {
 	const char *path;
+	const char *format;
 	bool read_only;
 	unsigned int reconnect;
 };
@@ -120,6 +122,10 @@ struct disk *disk_open(const struct disk_source *source, struct failure *why);
 
 /* By its name: nbd://..., nbd+unix://... and the like. */
 bool disk_is_uri(const char *path);
+
+/* There are disks of that. */
+bool disk_is_format(const char *format);
+#define DISK_FORMATS	"raw, qcow2, vmdk, vdi or vhdx"
 
 
 /* ---- raw.c: files and block devices --------------------------------------------------------- */
