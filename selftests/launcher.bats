@@ -45,7 +45,7 @@ codes() {
 		"run --kernel x --disk d,queues=17" "run --kernel x --disk d,queues=x" \
 		"run --kernel x --disk d,serial=" "run --kernel x --disk nbd://h,reconnect=-1" \
 		"run --kernel x --disk d,reconnect=86401" \
-		"run --kernel x --disk d,format=qcow" "run --kernel x --disk nbd://h,format=raw" "run --kernel x --disk d,serial=123456789012345678901" \
+		"run --kernel x --disk d,format=qcow" "run --kernel x --disk d,ro,overlay" "run --kernel x --disk nbd://h,format=raw" "run --kernel x --disk d,serial=123456789012345678901" \
 		"run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
 		"run --kernel x --name $(printf %065d 0)" \
 		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
@@ -293,6 +293,9 @@ codes() {
 		[ "$status" -eq 125 ]
 		[[ $output == "hull: ${case#*:}"* ]]
 	done
+	hull run --kernel "$GUEST" --disk good,overlay=missing
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot make a temporary file of 1048576 bytes in missing: No such file"* ]]
 	PATH=/nowhere hull run --kernel "$GUEST" --disk looks,format=qcow2
 	[[ $output == "hull: cannot open disk looks: there is no qemu-nbd"*"package qemu-utils"* ]]
 	hull run --kernel "$GUEST" --disk good --disk good

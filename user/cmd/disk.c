@@ -23,6 +23,14 @@ static unsigned int parse_number(struct argp_state *state, const char *text, uns
 	return number;
 }
 
+/* Where /tmp often is memory, /var/tmp is not. */
+static const char *temporary_directory(void)
+{
+	const char *directory = getenv("TMPDIR");
+
+	return directory && *directory ? directory : "/var/tmp";
+}
+
 static void parse_word(struct argp_state *state, char *word, struct disk_config *disk)
 {
 	struct disk_source *source = &disk->source;
@@ -36,6 +44,10 @@ static void parse_word(struct argp_state *state, char *word, struct disk_config 
 		strcpy(disk->serial, word + 7);
 	} else if (!strncmp(word, "queues=", 7)) {
 		disk->queues = parse_number(state, word + 7, 1, BLK_QUEUES_MAX, "queues");
+	} else if (!strcmp(word, "overlay")) {
+		source->overlay = temporary_directory();
+	} else if (!strncmp(word, "overlay=", 8)) {
+		source->overlay = word + 8;
 	} else if (!strncmp(word, "format=", 7)) {
 		source->format = word + 7;
 		if (!disk_is_format(source->format))
@@ -44,8 +56,8 @@ static void parse_word(struct argp_state *state, char *word, struct disk_config 
 		source->reconnect = parse_number(state, word + 10, 0, DISK_RECONNECT_MAX,
 						 "reconnect");
 	} else {
-		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, format=F, "
-			   "serial=S, queues=N and reconnect=SECONDS", word);
+		argp_error(state, "--disk: what is '%s'? FILE may be followed by ro, overlay, "
+			   "overlay=DIR, format=F, serial=S, queues=N and reconnect=SECONDS", word);
 	}
 }
 
@@ -64,6 +76,9 @@ void parse_disk(struct argp_state *state, char *arg, struct machine_config *mach
 		argp_error(state, "--disk: which file?");
 	while ((word = strsep(&arg, ",")))
 		parse_word(state, word, disk);
+	if (disk->source.overlay && disk->source.read_only)
+		argp_error(state, "--disk %s: ro and overlay exclude each other",
+			   disk->source.path);
 	if (disk->source.format && disk_is_uri(disk->source.path))
 		argp_error(state, "--disk %s: format= is of files; what a server has is raw",
 			   disk->source.path);

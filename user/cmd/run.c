@@ -35,6 +35,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk data.img,ro,serial=data1\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --disk root.qcow2,format=qcow2\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --append root=/dev/vda --disk root.img,overlay\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --net user,forward=8080:80\n"
 	"  hull run --name web1 --kernel vmlinuz --initrd initrd.img --net bridge=br0\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --share out:results\n"
@@ -83,9 +84,10 @@ static const struct argp_option options[] = {
 	{ "serial", OPT_SERIAL, "WHERE", 0,
 	  "Serial port: stdio (default), pty, none, or a file for its output", 2 },
 	{ "disk", OPT_DISK,
-	  "FILE|URI[,ro][,format=F][,serial=S][,queues=N][,reconnect=SECONDS]", 0,
+	  "FILE|URI[,ro][,overlay[=DIR]][,format=F][,serial=S][,queues=N][,reconnect=SECONDS]", 0,
 	  "A file (raw, or in format qcow2, vmdk, vdi or vhdx), a block device or an export of an "
-	  "NBD server (nbd://...) as a disk (virtio); may be repeated", 2 },
+	  "NBD server (nbd://...) as a disk (virtio), by overlay for this run only; may be repeated",
+	  2 },
 	{ "net", OPT_NET, "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,mac=MAC]", 0,
 	  "A network card (virtio): of a network without root, a tap device, or a port of a bridge; "
 	  "may be repeated", 2 },

@@ -5,6 +5,7 @@
  *	open.c		which of them it is
  *	raw.c		files and block devices, by uring.c or threads.c (aio.h)
  *	nbd.c		exports of NBD servers (nbd.h); those of images are started by image.c
+ *	overlay.c	a temporary layer above another disk
  *	request.c	what they share
  *
  * A device's worker alone uses a disk: it submits, commits, watches @event, and completes. done()
@@ -59,6 +60,7 @@ struct disk_request {
 		struct iovec zeroes;
 		unsigned int attempt;
 	} raw;
+	struct overlay_part *part;
 };
 
 STAILQ_HEAD(disk_requests, disk_request);
@@ -108,12 +110,14 @@ struct disk {
  * @path: of a file or block device, or the URI of an NBD server; stays the caller's
  * @format: of the file, as qemu-nbd calls it; NULL: raw, if it does not look like anything else
  * @read_only: it is not written to
+ * @overlay: directory of a temporary layer that takes what is written; NULL: there is none
  * @reconnect: seconds for which requests wait for a server that is gone
  */
 struct disk_source {
 	const char *path;
 	const char *format;
 	bool read_only;
+	const char *overlay;
 	unsigned int reconnect;
 };
 
@@ -136,6 +140,14 @@ struct disk *raw_open(const char *path, bool read_only, struct failure *why);
 /* By one of aio.h's engines. */
 struct disk *raw_open_by(const char *path, bool read_only, struct aio *(*create)(int file),
 			 struct failure *why);
+
+/* A file without a name in @directory, of zeroes, which needs no space before it is written to. */
+struct disk *raw_open_temporary(const char *directory, uint64_t size, struct failure *why);
+
+/* ---- overlay.c ------------------------------------------------------------------------------ */
+
+/* Above @base, which it takes over, also when it fails. NULL with the reason. */
+struct disk *overlay_open(struct disk *base, const char *directory, struct failure *why);
 
 /* ---- request.c: for backends ---------------------------------------------------------------- */
 

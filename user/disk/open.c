@@ -73,9 +73,9 @@ static int check_is_raw(const char *path, struct failure *why)
 	return 0;
 }
 
-static struct disk *open_raw(const struct disk_source *source, struct failure *why)
+static struct disk *open_raw(const struct disk_source *source, bool read_only, struct failure *why)
 {
-	struct disk *disk = raw_open(source->path, source->read_only, why);
+	struct disk *disk = raw_open(source->path, read_only, why);
 
 	if (disk && !source->format && check_is_raw(source->path, why)) {
 		disk->ops->close(disk);
@@ -86,9 +86,16 @@ static struct disk *open_raw(const struct disk_source *source, struct failure *w
 
 struct disk *disk_open(const struct disk_source *source, struct failure *why)
 {
+	const bool read_only = source->read_only || source->overlay;
+	struct disk *disk;
+
 	if (disk_is_uri(source->path))
-		return nbd_open_uri(source->path, source->read_only, source->reconnect, why);
-	if (!source->format || !strcmp(source->format, "raw"))
-		return open_raw(source, why);
-	return image_open(source->path, source->format, source->read_only, source->reconnect, why);
+		disk = nbd_open_uri(source->path, read_only, source->reconnect, why);
+	else if (!source->format || !strcmp(source->format, "raw"))
+		disk = open_raw(source, read_only, why);
+	else
+		disk = image_open(source->path, source->format, read_only, source->reconnect, why);
+	if (disk && source->overlay)
+		disk = overlay_open(disk, source->overlay, why);
+	return disk;
 }

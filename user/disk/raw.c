@@ -11,9 +11,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -297,4 +299,46 @@ static struct aio *best_engine(int file)
 struct disk *raw_open(const char *path, bool read_only, struct failure *why)
 {
 	return raw_open_by(path, read_only, best_engine, why);
+}
+
+/* ---- temporary files ------------------------------------------------------------------------ */
+
+/* Not all file systems have files without a name from the start. */
+static int create_nameless(const char *directory)
+{
+	char path[PATH_MAX];
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	if (snprintf(path, sizeof(path), "%s/hull-XXXXXX", directory) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+struct disk *raw_open_temporary(const char *directory, uint64_t size, struct failure *why)
+{
+	struct raw *raw = create_raw(directory, false);
+
+	if (!raw) {
+		fail(why, "out of memory");
+		return NULL;
+	}
+	raw->fd = create_nameless(directory);
+	if (raw->fd < 0 || ftruncate(raw->fd, size)) {
+		fail(why, "cannot make a temporary file of %llu bytes in %s: %s",
+		     (unsigned long long)size, directory, strerror(errno));
+		raw_close(&raw->disk);
+		return NULL;
+	}
+	if (measure(raw, why) || start_aio(raw, best_engine, why)) {
+		raw_close(&raw->disk);
+		return NULL;
+	}
+	return &raw->disk;
 }
