@@ -63,7 +63,8 @@ guest_init() {
 		( trap '' PIPE; cat /big >$gone ) 2>/dev/null &
 		for n in 1 2; do
 			exec 3<>$talk
-			read -r line <&3
+			# It is at its end until somebody is there.
+			until read -r line <&3; do sleep 0.1; done
 			say "asked: $line"
 			echo "answer to $line" >&3
 			exec 3>&-

@@ -46,7 +46,7 @@ codes() {
 		"run --kernel x --disk d,serial=" "run --kernel x --disk nbd://h,reconnect=-1" \
 		"run --kernel x --disk d,reconnect=86401" \
 		"run --kernel x --disk d,format=qcow" "run --kernel x --disk d,ro,overlay" "run --kernel x --disk nbd://h,format=raw" "run --kernel x --disk d,serial=123456789012345678901" \
-		"run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
+		"run --kernel x --sandbox" "run --kernel x --sandbox maybe" "run --kernel x --name" "run --kernel x --name a/b" "run --kernel x --name .." \
 		"run --kernel x --name $(printf %065d 0)" \
 		"run --kernel x --net" "run --kernel x --net other" "run --kernel x --net user,other" \
 		"run --kernel x --net user,forward=80" "run --kernel x --net user,forward=0:80" \

@@ -216,6 +216,30 @@ on_terminal() {
 	done
 }
 
+# rights PID: of all its threads, each different state once.
+rights() {
+	cat /proc/"$1"/task/*/status | awk '
+		/^(CapEff|CapPrm|NoNewPrivs|Seccomp):/ { line = line " " $1 $2 }
+		/^Seccomp:/ { print line; line = "" }' | sort -u
+}
+
+@test "the launcher has no rights left when the guest runs, or keeps them when told" {
+	local pid sandbox
+	for sandbox in on off; do
+		"$HULL" run --kernel "$GUEST" --append hang --serial none --sandbox $sandbox </dev/null 3>&- &
+		pid=$!
+		until [ "$(find /proc/$pid/task -mindepth 1 -maxdepth 1 | wc -l)" -ge 2 ]; do sleep 0.2; done
+		run rights $pid
+		kill -TERM $pid
+		wait $pid || :
+		printf '%s\n' "$output"
+		case $sandbox in
+		on) [ "$output" = " CapPrm:0000000000000000 CapEff:0000000000000000 NoNewPrivs:1 Seccomp:2" ] ;;
+		off) [[ $output == *"NoNewPrivs:0 Seccomp:0" && $output != *CapEff:0000000000000000* ]] ;;
+		esac
+	done
+}
+
 @test "--stats prints a table of exits" {
 	guest off --stats
 	[ "$status" -eq 0 ]

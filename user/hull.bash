@@ -18,6 +18,7 @@ _hull_commands() {
 _hull_values() {
 	case $1 in
 	--paging) echo nested shadow ;;
+	--sandbox) echo on off ;;
 	--boot) echo auto 64 32 pvh multiboot ;;
 	--serial | -s) echo stdio pty none ;;
 	--net) echo user tap= bridge= ;;

@@ -11,6 +11,7 @@
 #define SIZE	(16 << 20)
 
 static uint8_t out[1 << 16], in[1 << 16];
+static struct broker broker;
 
 static void create(const char *format, const char *name)
 {
@@ -21,7 +22,7 @@ static void create(const char *format, const char *name)
 static bool open_for(const char *name, const char *format, bool read_only)
 {
 	listen_to_notices();
-	disk = image_open(name, format, read_only, 60, &why);
+	disk = image_open(name, format, read_only, 60, &broker, &why);
 	if (!disk)
 		printf("# %s\n", why.text);
 	EXPECT(disk);
@@ -30,7 +31,7 @@ static bool open_for(const char *name, const char *format, bool read_only)
 
 static bool refused(const char *name, const char *format, bool read_only, const char *text)
 {
-	struct disk *none = image_open(name, format, read_only, 60, &why);
+	struct disk *none = image_open(name, format, read_only, 60, &broker, &why);
 	bool good = !none && strstr(why.text, text) && strstr(why.text, name) &&
 		    !strchr(why.text, '\n');
 
@@ -55,7 +56,7 @@ static bool reads_as_written(uint64_t offset)
 	return !run(DISK_READ, offset, sizeof(in), in, 3) && !memcmp(in, out, sizeof(in));
 }
 
-/* Children of this process of that name. */
+/* Children of the broker of that name. */
 static pid_t server_pid(void)
 {
 	DIR *directory = opendir("/proc");
@@ -72,7 +73,7 @@ static pid_t server_pid(void)
 		if (!file)
 			continue;
 		if (fscanf(file, "%*d (%31[^)]) %*c %d", name, &parent) == 2 &&
-		    parent == getpid() && !strcmp(name, "qemu-nbd"))
+		    parent == broker.pid && !strcmp(name, "qemu-nbd"))
 			found = pid;
 		fclose(file);
 	}
@@ -161,6 +162,7 @@ static void test_no_program(void)
 	pid_t child = fork();
 
 	if (!child) {
+		broker_init(&broker);
 		setenv("PATH", "/nowhere", 1);
 		_exit(!refused("any", "qcow2", false, "package qemu-utils"));
 	}
@@ -227,6 +229,7 @@ static void test_orphan(void)
 	EXPECT_EQ(0, pipe(pipes));
 	child = fork();
 	if (!child) {
+		broker_init(&broker);
 		fill(2);
 		if (open_for("orphan", "qcow2", false) && !run(DISK_WRITE, 0, sizeof(out), out, 1))
 			server = server_pid();
@@ -289,5 +292,6 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (enter(argc > 1 ? argv[1] : ".", "image"))
 		return 1;
+	broker_init(&broker);
 	return RUN_TESTS(tests);
 }

@@ -292,7 +292,7 @@ static void test_no_buffers(void)
 	struct failure why;
 	int fd, i;
 
-	plug_one(port_of_unix("socket", &why));
+	plug_one(port_of_unix("socket", NULL, &why));
 	begin_with(FEATURES, 6);
 	say(VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	say(1, VIRTIO_CONSOLE_PORT_READY, 1);
@@ -500,7 +500,7 @@ static void test_unix(void)
 	char data[16];
 	int fd, other;
 
-	plug_one(port_of_unix("socket", &why));
+	plug_one(port_of_unix("socket", NULL, &why));
 	begin_one(false);
 	fd = connect_to("socket");
 	work();
@@ -551,24 +551,24 @@ static void test_unix_path(void)
 	unlink("stale");
 	EXPECT_EQ(0, bind(fd, (struct sockaddr *)&address, sizeof(address)));
 	close(fd);
-	port = port_of_unix("stale", &why);
+	port = port_of_unix("stale", NULL, &why);
 	EXPECT(port);
 	if (port) {
-		EXPECT(!port_of_unix("stale", &why));
+		EXPECT(!port_of_unix("stale", NULL, &why));
 		EXPECT(strstr(why.text, "stale"));
 		port->ops->destroy(port);
 	}
 	fd = open("stale", O_WRONLY | O_CREAT, 0644);
 	EXPECT(fd >= 0);
 	close(fd);
-	EXPECT(!port_of_unix("stale", &why));
+	EXPECT(!port_of_unix("stale", NULL, &why));
 	EXPECT(!access("stale", F_OK));
 	unlink("stale");
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	EXPECT(!port_of_unix(path, &why));
-	EXPECT(!port_of_unix("", &why));
-	EXPECT(!port_of_unix("no/such/directory", &why));
+	EXPECT(!port_of_unix(path, NULL, &why));
+	EXPECT(!port_of_unix("", NULL, &why));
+	EXPECT(!port_of_unix("no/such/directory", NULL, &why));
 }
 
 static void test_file(void)

@@ -5,6 +5,7 @@
 #ifndef HULL_CMD_CMD_H
 #define HULL_CMD_CMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "boot/boot.h"
@@ -24,6 +25,7 @@ int cmd_check(int argc, char **argv);
 
 /* Each takes the value of the option of its name, or ends as argp_error() does. */
 void parse_name(struct argp_state *state, const char *arg, const char **name);
+void parse_sandbox(struct argp_state *state, const char *arg, bool *off);
 void parse_memory(struct argp_state *state, const char *arg, uint64_t *size);
 void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus);
 void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms);

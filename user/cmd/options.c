@@ -21,6 +21,13 @@ void parse_name(struct argp_state *state, const char *arg, const char **name)
 	*name = arg;
 }
 
+void parse_sandbox(struct argp_state *state, const char *arg, bool *off)
+{
+	*off = !strcmp(arg, "off");
+	if (!*off && strcmp(arg, "on"))
+		argp_error(state, "--sandbox %s: must be on or off", arg);
+}
+
 void parse_memory(struct argp_state *state, const char *arg, uint64_t *size)
 {
 	if (parse_size(arg, size))

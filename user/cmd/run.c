@@ -65,6 +65,7 @@ enum {
 	OPT_PRINT_CONFIG,
 	OPT_SHARE,
 	OPT_NAME,
+	OPT_SANDBOX,
 	OPT_CONSOLE,
 };
 
@@ -98,6 +99,8 @@ static const struct argp_option options[] = {
 	  "be repeated", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
+	{ "sandbox", OPT_SANDBOX, "WHAT", 0,
+	  "on (default): the launcher gives up what it needs no more; off: it keeps it", 3 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
 	{ "stats", OPT_STATS, NULL, 0, "Print a table of exits at the end", 3 },
 	{ "trace-unclaimed", OPT_TRACE, NULL, 0, "Report accesses no device answers", 3 },
@@ -200,6 +203,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_NAME:
 		parse_name(state, arg, &run->machine.name);
+		break;
+	case OPT_SANDBOX:
+		parse_sandbox(state, arg, &run->machine.no_sandbox);
 		break;
 	case OPT_MEMORY:
 		parse_memory(state, arg, &run->machine.memory);

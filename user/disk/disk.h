@@ -121,11 +121,17 @@ struct disk_source {
 	unsigned int reconnect;
 };
 
-/* NULL with the reason. */
-struct disk *disk_open(const struct disk_source *source, struct failure *why);
+struct broker;
+
+/* @broker lives longer than the disk. NULL with the reason. */
+struct disk *disk_open(const struct disk_source *source, struct broker *broker,
+		       struct failure *why);
 
 /* By its name: nbd://..., nbd+unix://... and the like. */
 bool disk_is_uri(const char *path);
+
+/* The file or directory from which each connection by @uri reads its keys; -1: there are none. */
+int disk_uri_keys(const char *uri, char *path, size_t size);
 
 /* There are disks of that. */
 bool disk_is_format(const char *format);

@@ -8,6 +8,7 @@
 #include <libnbd.h>
 
 #include "disk/disk.h"
+#include "machine/broker.h"
 
 /**
  * struct nbd_source - how a server is reached, at first and again
@@ -36,8 +37,8 @@ struct disk *nbd_open(struct nbd_source *source, const char *name, bool read_onl
 struct disk *nbd_open_uri(const char *uri, bool read_only, unsigned int reconnect,
 			  struct failure *why);
 
-/* image.c: a server started for this, qemu-nbd, of a file in @format. Both stay the caller's. */
+/* image.c: a server started for this, qemu-nbd, of a file in @format. All stay the caller's. */
 struct disk *image_open(const char *path, const char *format, bool read_only,
-			unsigned int reconnect, struct failure *why);
+			unsigned int reconnect, struct broker *broker, struct failure *why);
 
 #endif

@@ -84,7 +84,8 @@ static struct disk *open_raw(const struct disk_source *source, bool read_only, s
 	return disk;
 }
 
-struct disk *disk_open(const struct disk_source *source, struct failure *why)
+struct disk *disk_open(const struct disk_source *source, struct broker *broker,
+		       struct failure *why)
 {
 	const bool read_only = source->read_only || source->overlay;
 	struct disk *disk;
@@ -94,7 +95,8 @@ struct disk *disk_open(const struct disk_source *source, struct failure *why)
 	else if (!source->format || !strcmp(source->format, "raw"))
 		disk = open_raw(source, read_only, why);
 	else
-		disk = image_open(source->path, source->format, read_only, source->reconnect, why);
+		disk = image_open(source->path, source->format, read_only, source->reconnect,
+				  broker, why);
 	if (disk && source->overlay)
 		disk = overlay_open(disk, source->overlay, why);
 	return disk;

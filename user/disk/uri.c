@@ -4,7 +4,10 @@
  *
  * Locks: none.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "disk/nbd.h"
 
@@ -21,6 +24,36 @@ static int uri_connect(struct nbd_source *source, struct nbd_handle *handle, str
 	if (nbd_aio_connect_uri(handle, ((struct uri *)source)->text))
 		return nbd_fail(why);
 	return 0;
+}
+
+/* libnbd takes root's from /etc. */
+static void default_keys(char *path, size_t size)
+{
+	const char *home = getenv("HOME");
+
+	if (!geteuid() || !home)
+		snprintf(path, size, "/etc/pki/libnbd");
+	else
+		snprintf(path, size, "%s/.pki/libnbd", home);
+}
+
+int disk_uri_keys(const char *uri, char *path, size_t size)
+{
+	static const char *const names[] = { "tls-certificates=", "tls-psk-file=" };
+	const char *query = strchr(uri, '?'), *at;
+	unsigned int i;
+
+	if (strncmp(uri, "nbds", 4))
+		return -1;
+	default_keys(path, size);
+	for (i = 0; i < 2 && query; i++) {
+		at = strstr(query, names[i]);
+		if (at && strchr("?&;", at[-1])) {
+			at += strlen(names[i]);
+			snprintf(path, size, "%.*s", (int)strcspn(at, "&;#"), at);
+		}
+	}
+	return access(path, R_OK) ? -1 : 0;
 }
 
 static void uri_close(struct nbd_source *source)

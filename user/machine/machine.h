@@ -28,6 +28,7 @@
 #include "dev/serial.h"
 #include "disk/disk.h"
 #include "lib/hull_lib.h"
+#include "machine/broker.h"
 #include "machine/bus.h"
 #include "machine/console.h"
 #include "machine/failure.h"
@@ -130,6 +131,7 @@ struct port_config {
  * @cpus: vCPUs
  * @paging: HULL_PAGING_*
  * @timeout: ms, 0: none
+ * @no_sandbox: the launcher keeps its rights
  * @debug_exit: there is a debug exit port
  * @trace_unclaimed: say what no device claims
  * @serial: where the serial port goes
@@ -150,6 +152,7 @@ struct machine_config {
 	unsigned int cpus;
 	unsigned int paging;
 	uint64_t timeout;
+	bool no_sandbox;
 	bool debug_exit;
 	bool trace_unclaimed;
 	struct console_config serial;
@@ -186,6 +189,7 @@ struct machine {
 	struct e820_entry e820[E820_MAX];
 	struct acpi_tables *acpi;
 
+	struct broker broker;
 	struct disk *disk[MACHINE_DISKS];	/* until a device takes it over */
 	struct net *net[MACHINE_NETS];		/* the same */
 	struct p9_server *share[MACHINE_SHARES];	/* the same */

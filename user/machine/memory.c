@@ -43,6 +43,8 @@ static int add_region(struct guest_memory *memory, uint64_t gpa, uint64_t size, 
 			    (unsigned long long)(size / MIB), strerror(errno));
 	/* A hint: kernels without transparent huge pages refuse it. */
 	madvise(region->host, size, MADV_HUGEPAGE);
+	/* No process that is started here gets a copy. */
+	madvise(region->host, size, MADV_DONTFORK);
 	region->gpa = gpa;
 	region->size = size;
 	memory->count++;

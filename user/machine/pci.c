@@ -115,7 +115,7 @@ int machine_open_disks(struct machine *machine, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < config->disks; i++) {
-		machine->disk[i] = disk_open(&config->disk[i].source, why);
+		machine->disk[i] = disk_open(&config->disk[i].source, &machine->broker, why);
 		if (!machine->disk[i])
 			return -1;
 	}
@@ -239,7 +239,8 @@ static int add_share(struct machine *machine, unsigned int index, struct failure
 		   CLASS_OTHER, why);
 }
 
-static struct port *open_port(const struct port_config *config, struct failure *why)
+static struct port *open_port(const struct port_config *config, struct broker *broker,
+			      struct failure *why)
 {
 	struct port *port = NULL;
 	char name[64];
@@ -250,7 +251,7 @@ static struct port *open_port(const struct port_config *config, struct failure *
 	case PORT_FILE:
 		return port_of_file(config->path, why);
 	case PORT_UNIX:
-		return port_of_unix(config->path, why);
+		return port_of_unix(config->path, broker, why);
 	case PORT_PTY:
 		port = port_of_pty(name, sizeof(name), why);
 		if (port)
@@ -269,7 +270,7 @@ int machine_open_ports(struct machine *machine, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < config->ports; i++) {
-		machine->port[i] = open_port(&config->port[i], why);
+		machine->port[i] = open_port(&config->port[i], &machine->broker, why);
 		if (!machine->port[i])
 			return -1;
 	}

@@ -184,6 +184,7 @@ int machine_create(struct machine *machine, const struct machine_config *config,
 	pthread_mutex_init(&machine->end_lock, NULL);
 	pthread_mutex_init(&machine->console.lock, NULL);
 	bus_init(&machine->bus);
+	broker_init(&machine->broker);
 	if (loop_init(machine, why))
 		return -1;
 	return memory_create(&machine->memory, config->memory, why);
@@ -309,6 +310,7 @@ void machine_destroy(struct machine *machine)
 		vcpu_destroy(&machine->vcpu[--machine->vcpus]);
 	free(machine->vcpu);
 	pci_destroy(machine);
+	broker_destroy(&machine->broker);
 	console_close(&machine->console);
 	if (machine->vm >= 0)
 		close(machine->vm);

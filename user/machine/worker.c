@@ -81,6 +81,8 @@ static void *worker_thread(void *opaque)
 	struct epoll_event event[EVENTS];
 	int count, i;
 
+	/* Of another thread it could not be set in the sandbox. */
+	pthread_setname_np(pthread_self(), worker->name);
 	for (;;) {
 		count = epoll_wait(worker->epoll, event, EVENTS, -1);
 		for (i = 0; i < count; i++) {
@@ -100,7 +102,6 @@ int worker_start(struct worker *worker, struct failure *why)
 	if (error)
 		return fail(why, "cannot start the thread of %s: %s", worker->name,
 			    strerror(error));
-	pthread_setname_np(worker->thread, worker->name);
 	worker->started = true;
 	return 0;
 }

@@ -127,7 +127,7 @@ static int bind_at(int fd, const struct sockaddr_un *address)
 	return -1;
 }
 
-struct port *port_of_unix(const char *path, struct failure *why)
+struct port *port_of_unix(const char *path, struct broker *broker, struct failure *why)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct stream *stream;
@@ -151,8 +151,14 @@ struct port *port_of_unix(const char *path, struct failure *why)
 			close(fd);
 		return give_up(stream);
 	}
-	stream->path = strdup(path);
-	if (!listen(fd, 8) && stream->path && !stream_listen(stream, fd))
+	if (broker && broker_remove_at_end(broker, path, why)) {
+		unlink(path);
+		close(fd);
+		return give_up(stream);
+	}
+	if (!broker)
+		stream->path = strdup(path);
+	if (!listen(fd, 8) && (broker || stream->path) && !stream_listen(stream, fd))
 		return &stream->port;
 	fail(why, "cannot listen at %s: %s", path, strerror(errno));
 	if (stream->listener < 0)

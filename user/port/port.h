@@ -16,6 +16,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "machine/broker.h"
 #include "machine/failure.h"
 
 struct port;
@@ -63,7 +64,10 @@ struct port *port_of_file(const char *path, struct failure *why);
 /* A pseudo-terminal, whose name is put to @name. It stays, whoever comes and goes. */
 struct port *port_of_pty(char *name, size_t size, struct failure *why);
 
-/* A Unix socket at @path, removed at the end, with one connection after the other. */
-struct port *port_of_unix(const char *path, struct failure *why);
+/*
+ * A Unix socket at @path, with one connection after the other. It is removed at the end, by the
+ * port or, where @broker is not NULL, by that.
+ */
+struct port *port_of_unix(const char *path, struct broker *broker, struct failure *why);
 
 #endif
