@@ -24,6 +24,7 @@ static struct fake {
 	struct disk_request *pending[1024];
 	unsigned int count;
 	bool hold, closed;
+	unsigned int cancelled;		/* of what is held, these end */
 	int error;
 	enum disk_op error_op;
 	unsigned int ops[DISK_ZERO + 1];
@@ -85,17 +86,29 @@ static void fake_complete(struct disk *disk)
 	event_drain(fake.disk.event);
 	for (;;) {
 		pthread_mutex_lock(&fake.lock);
-		request = fake.count && !fake.hold ? fake.pending[--fake.count] : NULL;
+		request = fake.count && (!fake.hold || fake.cancelled) ?
+			  fake.pending[--fake.count] : NULL;
 		pthread_mutex_unlock(&fake.lock);
 		if (!request)
 			break;
-		if (fake.error && request->op == fake.error_op) {
+		if (fake.hold) {
+			fake.cancelled--;
+			request->done(request, ECANCELED);
+		} else if (fake.error && request->op == fake.error_op) {
 			request->done(request, fake.error);
 		} else {
 			perform(request);
 			request->done(request, 0);
 		}
 	}
+}
+
+static void fake_cancel(struct disk *disk, struct disk_request *request)
+{
+	(void)disk;
+	EXPECT(fake.count && request == fake.pending[fake.count - 1]);
+	fake.cancelled++;
+	event_signal(fake.disk.event);
 }
 
 static void fake_close(struct disk *disk)
@@ -123,9 +136,11 @@ static void unplug(void)
 	device = NULL;
 }
 
+static bool may_cancel;
+
 static void start(bool read_only, uint64_t features)
 {
-	static const struct disk_ops ops = {
+	static struct disk_ops ops = {
 		.submit = fake_submit, .commit = fake_commit, .complete = fake_complete,
 		.close = fake_close,
 	};
@@ -135,6 +150,7 @@ static void start(bool read_only, uint64_t features)
 
 	unplug();
 	machine_init();
+	ops.cancel = may_cancel ? fake_cancel : NULL;
 	memset(&fake, 0, sizeof(fake));
 	for (i = 0; i < DISK_SIZE; i++)
 		fake.data[i] = i >> 9 ^ i;
@@ -394,6 +410,25 @@ static void test_reset_in_flight(void)
 	EXPECT_EQ(before, data(0)[0]);
 }
 
+/* Nobody waits for a disk that can do without; nobody is told of errors that nobody sees. */
+static void test_reset_cancels(void)
+{
+	may_cancel = true;
+	start(false, BASE);
+	fake.hold = true;
+	post(0, 0, VIRTIO_BLK_T_IN, 1, 512, WRITE);
+	kick(0);
+	while (!*(volatile unsigned int *)&fake.count)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	set_status(0);
+	while (status())
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	EXPECT_EQ(0, fake.count);
+	EXPECT_EQ(0, fake.cancelled);
+	EXPECT_EQ(0, lines);
+	may_cancel = false;
+}
+
 static void expect_needs_reset(void)
 {
 	unsigned int i;
@@ -482,6 +517,7 @@ static const struct test tests[] = {
 	{ "errors of the disk reach the guest and the user", test_errors },
 	{ "a full queue, ended in any order", test_many },
 	{ "a reset waits for what is in flight", test_reset_in_flight },
+	{ "a reset cancels what is in flight, where it can", test_reset_cancels },
 	{ "malformed requests break the device", test_malformed },
 	{ "a request in pieces", test_pieces },
 };

@@ -220,6 +220,10 @@ static void set_timer(struct nbd_link *link, uint64_t at)
 		.it_value = { .tv_sec = at / 1000000000, .tv_nsec = at % 1000000000 },
 	};
 
+	/* As long as all is well. */
+	if (!at && !link->timer_set)
+		return;
+	link->timer_set = at;
 	timerfd_settime(link->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 

@@ -40,6 +40,7 @@ struct nbd_link {
 	unsigned int backoff;		/* ms */
 	int watched;
 	unsigned int watched_for;
+	bool timer_set;
 };
 
 /* Takes @source over. The connection is made when this returns 0; -1 with the reason. */
