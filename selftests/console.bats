@@ -135,6 +135,60 @@ has() {
 	[ ! -e talk ]
 }
 
+# wait_for TEXT FILE: until it is there.
+wait_for() {
+	local n
+	for ((n = 0; n < LIMIT * 20; n++)); do
+		! grep -q "$1" "$2" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+@test "the terminal as the guest's console: keys, its size, and when that changes" {
+	cat >hvc <<-'END'
+		#!/bin/sh
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs dev /dev
+		for module in /modules/*; do insmod "$module"; done
+		sleep 1
+		exec </dev/hvc0 >/dev/hvc0 2>&1
+		echo "size $(stty size)"
+		echo "which line?"
+		read -r line
+		echo "line: $line"
+		while [ "$(stty size)" != "40 120" ]; do sleep 0.1; done
+		echo "size $(stty size)"
+		seq 20000 && echo "all"
+		poweroff -f
+	END
+	"$TOP/scripts/guest-initramfs" --init hvc --driver virtio_pci --driver virtio_console hvc.cpio
+	cat >session <<-END
+		stty rows 33 cols 101
+		(while ! grep -q 'line: typed' typed; do sleep 0.1; done; stty rows 40 cols 120 </dev/tty) &
+		"$HULL" run --kernel "$KERNEL" --initrd hvc.cpio --mem 256M --console hvc --serial serial \
+			--append "console=ttyS0 console=hvc0 quiet panic=-1"
+		echo "status \$?"
+	END
+	mkfifo keys
+	timeout $((LIMIT * 4)) script -qefc "sh session" /dev/null <keys >typed 3>&- &
+	exec 4>keys
+	wait_for 'which line' typed
+	printf 'typed\r' >&4
+	wait_for '^status' typed
+	exec 4>&-
+	wait $! || true
+	tr -d '\r' <typed >clean
+	head -n 50 clean
+	grep -q '^size 33 101$' clean
+	grep -q '^line: typed$' clean
+	grep -q '^size 40 120$' clean
+	grep -q '^status 0$' clean
+	# Nothing of much is lost.
+	sed -n '/^size 40 120$/,/^all$/p' clean | sed '1d;$d' | cmp - <(seq 20000)
+}
+
 @test "a hostile driver stops its device only" {
 	local chains=1000 seconds=$((LIMIT * 4))
 	[ -z "${HULL_LONG-}" ] || chains=100000 seconds=$((LIMIT * 60))

@@ -66,7 +66,8 @@ codes() {
 		"run --kernel x --console a=fd:" "run --kernel x --console a=fd:-1" \
 		"run --kernel x --console a=fd:1x" "run --kernel x --console a=tty" \
 		"run --kernel x --console $(printf %065d 0)=pty" \
-		"run --kernel x --console a=pty --console a=pty" \
+		"run --kernel x --console a=pty --console a=pty" "run --kernel x --console hvc --serial pty" \
+		"run --kernel x --console hvc --serial stdio" \
 		"run --kernel x $(printf -- '--console p%d=pty ' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
 		# shellcheck disable=SC2086 # words

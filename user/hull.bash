@@ -20,6 +20,7 @@ _hull_values() {
 	--paging) echo nested shadow ;;
 	--sandbox) echo on off ;;
 	--boot) echo auto 64 32 pvh multiboot ;;
+	--console) echo hvc ;;
 	--serial | -s) echo stdio pty none ;;
 	--net) echo user tap= bridge= ;;
 	esac

@@ -104,7 +104,7 @@ static struct port *of_fd(int fd)
 {
 	struct failure why;
 
-	return port_of_fd(fd, &why);
+	return port_of_fd(fd, PORT_BOTH, &why);
 }
 
 /* ---- the driver ----------------------------------------------------------------------------- */

@@ -52,6 +52,9 @@ static int add(struct p9_fids *fids, uint32_t id, struct p9_fid **added)
 	(*added)->next = *bucket;
 	*bucket = *added;
 	fids->count++;
+	if (fids->many && fids->count > fids->max / 4 * 3 &&
+	    fids->count % (fids->max / 64 + 1) == 0)
+		fids->many(fids->opaque);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#define P9_FID_BUCKETS	1024
+#define P9_FID_BUCKETS	4096
 
 /**
  * struct p9_fid - one of them
@@ -45,6 +45,8 @@ struct p9_fids {
 	struct p9_fid *bucket[P9_FID_BUCKETS];
 	unsigned int count;
 	unsigned int max;
+	void (*many)(void *opaque);	/* optional: see p9_tell_many() */
+	void *opaque;
 };
 
 /* NULL: there is none. */

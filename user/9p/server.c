@@ -268,6 +268,12 @@ struct p9_server *p9_create(const char *directory, bool read_only, unsigned int 
 	return server;
 }
 
+void p9_tell_many(struct p9_server *server, void (*many)(void *opaque), void *opaque)
+{
+	server->fids.many = many;
+	server->fids.opaque = opaque;
+}
+
 void p9_reset(struct p9_server *server)
 {
 	p9_fid_drop_all(&server->fids);

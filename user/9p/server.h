@@ -67,6 +67,12 @@ struct p9_server;
 struct p9_server *p9_create(const char *directory, bool read_only, unsigned int fids,
 			    struct failure *why);
 
+/*
+ * @many(@opaque) is called now and then while the guest has most of the fids it may have, on the
+ * thread that handles its requests: it may be asked to forget some.
+ */
+void p9_tell_many(struct p9_server *server, void (*many)(void *opaque), void *opaque);
+
 /* Ends the session: all fids are gone. */
 void p9_reset(struct p9_server *server);
 void p9_destroy(struct p9_server *server);

@@ -139,10 +139,14 @@ void parse_console(struct argp_state *state, char *arg, struct machine_config *m
 	char *target = strchr(arg, '=');
 	unsigned int i;
 
+	if (!strcmp(arg, "hvc")) {
+		machine->hvc = true;
+		return;
+	}
 	if (machine->ports == MACHINE_PORTS)
 		argp_error(state, "more than %u consoles", MACHINE_PORTS);
 	if (!target)
-		argp_error(state, "--console %s: must be NAME=TARGET", arg);
+		argp_error(state, "--console %s: must be hvc, or NAME=TARGET", arg);
 	*target++ = '\0';
 	if (!*arg || strlen(arg) > PORT_NAME || strchr(arg, '/'))
 		argp_error(state, "--console %s: a name has 1 to %u characters, none of them '/'",

@@ -94,9 +94,9 @@ static const struct argp_option options[] = {
 	  "may be repeated", 2 },
 	{ "share", OPT_SHARE, "DIR:TAG[,ro]", 0,
 	  "A directory for the guest to mount by TAG (9P, virtio); may be repeated", 2 },
-	{ "console", OPT_CONSOLE, "NAME=unix:PATH|file:PATH|pty|fd:N", 0,
+	{ "console", OPT_CONSOLE, "hvc|NAME=unix:PATH|file:PATH|pty|fd:N", 0,
 	  "A port of this name for the guest's programs (virtio), and what is at its other end; may "
-	  "be repeated", 2 },
+	  "be repeated. hvc: the terminal is the virtio console hvc0, not the serial port", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "sandbox", OPT_SANDBOX, "WHAT", 0,
@@ -121,6 +121,7 @@ static const struct option_set option_set = {
 /*
  * @given: the options in their order, those of configuration files among them
  * @words: of configuration files, which options point to
+ * @serial: it was said where the serial port goes
  */
 struct run_options {
 	struct machine_config machine;
@@ -131,6 +132,7 @@ struct run_options {
 	const char *kernel;
 	const char *initrd[BOOT_MAX_INITRDS];
 	char *module[BOOT_MAX_MODULES];
+	bool serial;
 	bool stats;
 };
 
@@ -168,6 +170,19 @@ static void note_given(struct run_options *run, int key, const char *arg)
 	for (option = options; option->key; option++)
 		if (option->key == key)
 			arguments_add(&run->given, option->name, arg);
+}
+
+/* There is one terminal, and nobody to look after another's input. */
+static void choose_serial(struct argp_state *state, struct run_options *run)
+{
+	struct console_config *serial = &run->machine.serial;
+
+	if (!run->machine.hvc)
+		return;
+	if (!run->serial)
+		serial->kind = CONSOLE_NONE;
+	if (serial->kind != CONSOLE_NONE && serial->kind != CONSOLE_FILE)
+		argp_error(state, "--console hvc: --serial must be none or a file then");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -218,6 +233,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SERIAL:
 		parse_serial(arg, &run->machine.serial);
+		run->serial = true;
 		break;
 	case OPT_TIMEOUT:
 		parse_timeout(state, arg, &run->machine.timeout);
@@ -253,6 +269,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!run->kernel && !run->in_config && !run->print_config)
 			argp_error(state, "which kernel? (--kernel FILE)");
+		if (!run->in_config)
+			choose_serial(state, run);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -89,15 +89,19 @@ err_close:
 	return -1;
 }
 
-int console_open(struct console *console, const struct console_config *config,
-		 struct console_guest guest, struct failure *why)
+void console_init(struct console *console)
 {
 	memset(console, 0, sizeof(*console));
 	pthread_mutex_init(&console->lock, NULL);
-	console->guest = guest;
 	console->in = -1;
 	console->out = -1;
 	console->keep = -1;
+}
+
+int console_open(struct console *console, const struct console_config *config,
+		 struct console_guest guest, struct failure *why)
+{
+	console->guest = guest;
 	switch (config->kind) {
 	case CONSOLE_STDIO:
 		open_stdio(console);
@@ -106,6 +110,12 @@ int console_open(struct console *console, const struct console_config *config,
 		return open_file(console, config->path, why);
 	case CONSOLE_PTY:
 		return open_pty(console, why);
+	case CONSOLE_STDERR:
+		console->out = STDERR_FILENO;
+		return 0;
+	case CONSOLE_KEEP:
+		console->tail = malloc(CONSOLE_TAIL);
+		return console->tail ? 0 : fail(why, "out of memory");
 	case CONSOLE_NONE:
 		return 0;
 	}
@@ -148,6 +158,8 @@ void console_put(struct console *console, uint8_t byte)
 {
 	bool tell = false;
 
+	if (console->tail)
+		console->tail[console->tail_end++ % CONSOLE_TAIL] = byte;
 	if (console->out < 0)
 		return;
 	pthread_mutex_lock(&console->lock);
@@ -162,6 +174,41 @@ void console_put(struct console *console, uint8_t byte)
 	pthread_mutex_unlock(&console->lock);
 	if (tell)
 		console->guest.wake(console->guest.opaque);
+}
+
+ssize_t console_write(struct console *console, const void *data, size_t size)
+{
+	ssize_t done = size;
+
+	/* Not more than a pipe takes at once when it takes anything. */
+	if (size > CONSOLE_BUFFER)
+		size = CONSOLE_BUFFER;
+	pthread_mutex_lock(&console->lock);
+	if (console->out >= 0 && writable(console, 0))
+		done = write(console->out, data, size);
+	else if (console->out >= 0)
+		done = -EAGAIN;
+	/* A pseudo-terminal that nobody reads loses it. */
+	if (done <= 0 && (console->keep >= 0 || (done < 0 && done != -EAGAIN && errno != EINTR)))
+		done = size;
+	else if (done < 0)
+		done = -EAGAIN;
+	console->mid_line = ((const uint8_t *)data)[size - 1] != '\n';
+	pthread_mutex_unlock(&console->lock);
+	return done;
+}
+
+void console_tail(const struct console *console, char *text)
+{
+	size_t end = console->tail_end, from = end > CONSOLE_TAIL ? end - CONSOLE_TAIL : 0, to = 0;
+
+	for (; from < end; from++) {
+		char byte = console->tail[from % CONSOLE_TAIL];
+
+		if (byte == '\n' || (unsigned char)byte >= ' ')
+			text[to++] = byte;
+	}
+	text[to] = '\0';
 }
 
 bool console_flush_soon(struct console *console)

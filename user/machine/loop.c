@@ -32,6 +32,11 @@ int loop_init(struct machine *machine, struct failure *why)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGWINCH);
+	if (machine->config->signal) {
+		sigaddset(&set, SIGUSR1);
+		sigaddset(&set, SIGUSR2);
+	}
 	/* Threads that are started later inherit this. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	machine->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -76,19 +81,26 @@ static bool drain(int fd)
 
 static void suspend(void)
 {
-	terminal_restore();
+	bool raw = terminal_restore();
+
 	raise(SIGSTOP);
-	terminal_raw();
+	if (raw)
+		terminal_raw();
 }
 
 static void handle_signal(struct machine *machine)
 {
+	const struct machine_config *config = machine->config;
 	struct signalfd_siginfo info;
 
 	if (read(machine->signals, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (config->signal && config->signal(config->signal_opaque, &info))
+		return;
 	if (info.ssi_signo == SIGTSTP)
 		suspend();
+	else if (info.ssi_signo == SIGWINCH)
+		pci_set_window(machine);
 	else
 		machine_end(machine, END_INTERRUPTED, info.ssi_signo, 0, NULL);
 }

@@ -32,10 +32,13 @@
 #include "machine/bus.h"
 #include "machine/console.h"
 #include "machine/failure.h"
+#include "machine/hvc.h"
 #include "machine/memory.h"
 #include "net/net.h"
 #include "port/port.h"
 #include "virtio/pci.h"
+
+struct signalfd_siginfo;
 
 enum end_kind {
 	END_NONE,
@@ -100,10 +103,19 @@ struct net_config {
 #define MACHINE_SHARES	8
 #define SHARE_TAG	32
 
+/**
+ * struct share_config - a directory for the guest
+ * @files: descriptors that are worth having for it, of those there may be; 0: some thousands
+ * @many_files: optional: see p9_tell_many()
+ * @opaque: for it
+ */
 struct share_config {
 	const char *path;
 	char tag[SHARE_TAG + 1];
 	bool read_only;
+	unsigned int files;
+	void (*many_files)(void *opaque);
+	void *opaque;
 };
 
 #define MACHINE_PORTS	14
@@ -146,6 +158,10 @@ struct port_config {
  * @shares: how many
  * @port: ports of a console device, in their order
  * @ports: how many
+ * @hvc: the user's terminal is the guest's virtio console; the serial port's end is another one
+ * @signal: optional: is told of signals, on the main thread, also of SIGUSR1 and SIGUSR2;
+ *	false: it does as it would without
+ * @signal_opaque: for it
  */
 struct machine_config {
 	uint64_t memory;
@@ -167,6 +183,9 @@ struct machine_config {
 	unsigned int shares;
 	struct port_config port[MACHINE_PORTS];
 	unsigned int ports;
+	bool hvc;
+	bool (*signal)(void *opaque, const struct signalfd_siginfo *info);
+	void *signal_opaque;
 };
 
 struct machine {
@@ -176,7 +195,11 @@ struct machine {
 	struct hull_info info;
 	struct guest_memory memory;
 	struct bus bus;
-	struct console console;
+	struct console console;	/* the terminal, which the main thread looks after */
+	struct console serial_console;	/* with @hvc; output only */
+	struct hvc *hvc;
+	struct port *hvc_end;		/* until a device takes it over */
+	struct virtio_device *console_device;	/* that one */
 
 	struct serial serial;
 	struct rtc rtc;
@@ -245,6 +268,8 @@ int pci_create(struct machine *machine, struct failure *why);
 int pci_start(struct machine *machine, struct failure *why);
 void pci_stop(struct machine *machine);
 void pci_destroy(struct machine *machine);
+/* Main thread: the terminal's size, for the console. */
+void pci_set_window(struct machine *machine);
 
 /* ---- cpuid.c -------------------------------------------------------------------------------- */
 

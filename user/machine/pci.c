@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include "machine/machine.h"
 #include "net/mac.h"
@@ -32,7 +35,8 @@
 
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng || config->disks || config->nets || config->shares || config->ports;
+	return config->rng || config->disks || config->nets || config->shares ||
+	       config->ports || config->hvc;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -195,20 +199,33 @@ static int add_net(struct machine *machine, unsigned int index, struct failure *
 		   why);
 }
 
-/* As many descriptors as may be had without asking: each file the guest knows needs one. */
-static unsigned int fids_of_share(unsigned int shares)
+/* Up to @wanted descriptors, if that may be; how many there may be then. */
+static uint64_t raise_files(uint64_t wanted)
 {
-	struct rlimit limit;
-	uint64_t fids;
+	struct rlimit limit, more = { wanted, wanted };
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return SHARE_FIDS_MIN;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+		return 0;
+	/* Root may have more than it was given. */
+	if (limit.rlim_max >= wanted || setrlimit(RLIMIT_NOFILE, &more)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	getrlimit(RLIMIT_NOFILE, &limit);
-	fids = limit.rlim_cur > OTHER_FILES ? (limit.rlim_cur - OTHER_FILES) / shares : 0;
-	if (fids > SHARE_FIDS_MAX)
-		return SHARE_FIDS_MAX;
+	return limit.rlim_cur;
+}
+
+/* As many as may be had without asking: each file the guest knows needs one. */
+static unsigned int fids_of_share(const struct machine_config *config, unsigned int index)
+{
+	uint64_t wanted = config->share[index].files, files, fids;
+
+	if (!wanted)
+		wanted = SHARE_FIDS_MAX;
+	files = raise_files(wanted * config->shares + OTHER_FILES);
+	fids = files > OTHER_FILES ? (files - OTHER_FILES) / config->shares : 0;
+	if (fids > wanted)
+		return wanted;
 	return fids < SHARE_FIDS_MIN ? SHARE_FIDS_MIN : fids;
 }
 
@@ -219,10 +236,14 @@ int machine_open_shares(struct machine *machine, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < config->shares; i++) {
-		machine->share[i] = p9_create(config->share[i].path, config->share[i].read_only,
-					      fids_of_share(config->shares), why);
+		const struct share_config *share = &config->share[i];
+
+		machine->share[i] = p9_create(share->path, share->read_only,
+					      fids_of_share(config, i), why);
 		if (!machine->share[i])
 			return -1;
+		if (share->many_files)
+			p9_tell_many(machine->share[i], share->many_files, share->opaque);
 	}
 	return 0;
 }
@@ -247,7 +268,7 @@ static struct port *open_port(const struct port_config *config, struct broker *b
 
 	switch (config->kind) {
 	case PORT_FD:
-		return port_of_fd(config->fd, why);
+		return port_of_fd(config->fd, PORT_BOTH, why);
 	case PORT_FILE:
 		return port_of_file(config->path, why);
 	case PORT_UNIX:
@@ -277,12 +298,23 @@ int machine_open_ports(struct machine *machine, struct failure *why)
 	return 0;
 }
 
+void pci_set_window(struct machine *machine)
+{
+	struct winsize size;
+
+	if (machine->console_device && machine->console.terminal &&
+	    !ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
+		virtio_console_resize(machine->console_device, size.ws_col, size.ws_row);
+}
+
 static int add_ports(struct machine *machine, struct failure *why)
 {
 	struct console_port_setup setup[MACHINE_PORTS];
 	unsigned int count = machine->config->ports, i;
+	struct port *hvc = machine->hvc_end;
+	struct virtio_device *device;
 
-	if (!count)
+	if (!count && !hvc)
 		return 0;
 	for (i = 0; i < count; i++) {
 		setup[i] = (struct console_port_setup){
@@ -290,8 +322,14 @@ static int add_ports(struct machine *machine, struct failure *why)
 		};
 		machine->port[i] = NULL;
 	}
-	return add(machine, virtio_console_create("console0", NULL, setup, count,
-						  &machine->memory, why), CLASS_CONSOLE, why);
+	machine->hvc_end = NULL;
+	device = virtio_console_create("console0", hvc, setup, count, &machine->memory, why);
+	if (add(machine, device, CLASS_CONSOLE, why))
+		return -1;
+	if (hvc)
+		machine->console_device = device;
+	pci_set_window(machine);
+	return 0;
 }
 
 static int add_devices(struct machine *machine, struct failure *why)

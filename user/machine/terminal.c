@@ -23,12 +23,19 @@ static void restore_and_die(int number)
 	raise(number);
 }
 
-void terminal_restore(void)
+bool terminal_restore(void)
 {
-	if (!raw)
-		return;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	bool was = raw;
+
+	if (was)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
 	raw = 0;
+	return was;
+}
+
+static void restore_at_exit(void)
+{
+	terminal_restore();
 }
 
 static void catch_deadly_signals(void)
@@ -51,7 +58,7 @@ void terminal_raw(void)
 	if (raw || tcgetattr(STDIN_FILENO, &saved))
 		return;
 	if (!prepared) {
-		atexit(terminal_restore);
+		atexit(restore_at_exit);
 		catch_deadly_signals();
 		prepared = true;
 	}

@@ -84,7 +84,7 @@ static void serial_output(void *opaque, uint8_t byte)
 {
 	struct machine *machine = opaque;
 
-	console_put(&machine->console, byte);
+	console_put(machine->hvc ? &machine->serial_console : &machine->console, byte);
 }
 
 static void wake(void *opaque)
@@ -96,6 +96,8 @@ static size_t console_to_guest(void *opaque, const uint8_t *data, size_t size)
 {
 	struct machine *machine = opaque;
 
+	if (machine->hvc)
+		return hvc_input(machine->hvc, data, size);
 	return serial_receive(&machine->serial, data, size);
 }
 
@@ -178,11 +180,9 @@ int machine_create(struct machine *machine, const struct machine_config *config,
 	machine->config = config;
 	machine->dev = -1;
 	machine->vm = -1;
-	machine->console.in = -1;
-	machine->console.out = -1;
-	machine->console.keep = -1;
+	console_init(&machine->console);
+	console_init(&machine->serial_console);
 	pthread_mutex_init(&machine->end_lock, NULL);
-	pthread_mutex_init(&machine->console.lock, NULL);
 	bus_init(&machine->bus);
 	broker_init(&machine->broker);
 	if (loop_init(machine, why))
@@ -197,6 +197,23 @@ int machine_open(struct machine *machine, struct failure *why)
 	return 0;
 }
 
+/* The terminal is at the serial port, or at the virtio console. */
+static int open_consoles(struct machine *machine, struct console_guest guest, struct failure *why)
+{
+	static const struct console_config terminal = { .kind = CONSOLE_STDIO };
+	const struct console_config *serial = &machine->config->serial;
+
+	if (!machine->config->hvc)
+		return console_open(&machine->console, serial, guest, why);
+	machine->hvc = hvc_create(&machine->console, why);
+	if (!machine->hvc)
+		return -1;
+	machine->hvc_end = hvc_port(machine->hvc);
+	if (console_open(&machine->serial_console, serial, guest, why))
+		return -1;
+	return console_open(&machine->console, &terminal, guest, why);
+}
+
 static int init_devices(struct machine *machine, struct failure *why)
 {
 	struct power power = { on_power, machine };
@@ -206,7 +223,7 @@ static int init_devices(struct machine *machine, struct failure *why)
 	struct console_guest guest = { console_to_guest, console_key, wake, machine };
 	struct irq_line irq = { .set = set_irq, .opaque = machine };
 
-	if (console_open(&machine->console, &machine->config->serial, guest, why))
+	if (open_consoles(machine, guest, why))
 		return -1;
 	irq.gsi = IRQ_SERIAL;
 	serial_init(&machine->serial, irq, line);
@@ -297,9 +314,11 @@ int machine_run(struct machine *machine, struct failure *why)
 		machine_end(machine, END_ERROR, 0, 0, why->text);
 	loop_run(machine);
 	atomic_store(&machine->console.stopping, true);
+	atomic_store(&machine->serial_console.stopping, true);
 	for (i = 0; i < machine->vcpus; i++)
 		vcpu_stop(&machine->vcpu[i]);
 	pci_stop(machine);
+	console_close(&machine->serial_console);
 	console_close(&machine->console);
 	return ret;
 }
@@ -310,8 +329,12 @@ void machine_destroy(struct machine *machine)
 		vcpu_destroy(&machine->vcpu[--machine->vcpus]);
 	free(machine->vcpu);
 	pci_destroy(machine);
+	if (machine->hvc_end)
+		machine->hvc_end->ops->destroy(machine->hvc_end);
 	broker_destroy(&machine->broker);
+	console_close(&machine->serial_console);
 	console_close(&machine->console);
+	free(machine->console.tail);
 	if (machine->vm >= 0)
 		close(machine->vm);
 	memory_destroy(&machine->memory);

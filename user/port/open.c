@@ -22,14 +22,14 @@ static struct port *give_up(struct stream *stream)
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
 
-struct port *port_of_fd(int fd, struct failure *why)
+struct port *port_of_fd(int fd, enum port_ways ways, struct failure *why)
 {
 	struct stream *stream = stream_new(why);
 	int flags = fcntl(fd, F_GETFL);
 
 	if (stream && flags >= 0) {
-		stream->reads = (flags & O_ACCMODE) != O_WRONLY;
-		stream->writes = (flags & O_ACCMODE) != O_RDONLY;
+		stream->reads = (ways & PORT_IN) && (flags & O_ACCMODE) != O_WRONLY;
+		stream->writes = (ways & PORT_OUT) && (flags & O_ACCMODE) != O_RDONLY;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		if (!stream_attach(stream, fd))
 			return &stream->port;

@@ -43,11 +43,15 @@ struct port_ops {
  * struct port - an end; a member of its kind's structure
  * @event: file descriptor, readable when @ready wants to be called
  * @open: somebody is there
+ * @closed: optional: the guest has closed its end, and all it had sent was taken or is lost
+ * @opaque: for it
  */
 struct port {
 	const struct port_ops *ops;
 	int event;
 	bool open;
+	void (*closed)(void *opaque);
+	void *opaque;
 };
 
 /*
@@ -55,8 +59,11 @@ struct port {
  * guest closing its end; so is the file descriptor then.
  */
 
-/* Takes @fd over, also when it fails; which ways it goes is its access mode. */
-struct port *port_of_fd(int fd, struct failure *why);
+/* Which ways bytes go: those that are asked for, and that a descriptor is open for. */
+enum port_ways { PORT_IN = 1, PORT_OUT = 2, PORT_BOTH = 3 };
+
+/* Takes @fd over, also when it fails. */
+struct port *port_of_fd(int fd, enum port_ways ways, struct failure *why);
 
 /* Output only, to a file that is made or emptied. The guest may open and close it again. */
 struct port *port_of_file(const char *path, struct failure *why);

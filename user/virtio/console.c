@@ -259,6 +259,8 @@ static void finish_closing(struct console_port *port)
 
 	port->closing = false;
 	port->port->ops->guest(port->port, false);
+	if (port->port->closed)
+		port->port->closed(port->port->opaque);
 	if (port->port->open != was)
 		port->tell |= TELL_OPEN;
 }
