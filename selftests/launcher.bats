@@ -69,7 +69,12 @@ codes() {
 		"run --kernel x --console a=pty --console a=pty" "run --kernel x --console hvc --serial pty" \
 		"run --kernel x --console hvc --serial stdio" \
 		"run --kernel x $(printf -- '--console p%d=pty ' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)" \
-		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such"; do
+		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such" \
+		"exec" "exec --" "exec --no-such-option x" "exec --mem 0 true" "exec --cpus 0 true" \
+		"exec --timeout 0 true" "exec --rw" "exec --rw /no/such/directory true" "exec --rw / true" \
+		"exec --rw /etc/passwd true" "exec --net=tap=x true" "exec --net=bridge=x true" \
+		"exec --net --net true" "exec --kernel= true" \
+		"exec $(printf -- '--rw /tmp%.0s ' 1 2 3 4 5 6 7 8) true"; do
 		# shellcheck disable=SC2086 # words
 		hull $arguments
 		[ "$status" -eq 125 ]
@@ -158,11 +163,12 @@ codes() {
 @test "exit codes are distinct and documented alike everywhere" {
 	local code text name count=0
 	[ -z "$( (codes RUN; codes CHECK) | cut -d' ' -f1 | grep -vx 0 | sort | uniq -d)" ]
-	for name in RUN CHECK; do
+	for name in RUN EXEC CHECK; do
 		while read -r code text; do
 			count=$((count + 1))
 			case $name in
 			RUN) page=hull-run.1 help=run ;;
+			EXEC) page=hull-exec.1 help=exec ;;
 			CHECK) page=hull.1 help=check ;;
 			esac
 			"$HULL" "$help" --help | grep -F "$text" | grep -qw "$code"
@@ -170,16 +176,18 @@ codes() {
 			[ ! -e "$TOP/README.md" ] || grep -qw "$code" "$TOP/README.md"
 		done < <(codes $name)
 	done
-	[ "$count" -eq 15 ]
+	[ "$count" -eq 20 ]
 }
 
 @test "every option is in the man page" {
-	local option
-	for option in $("$HULL" run --help | grep -oE -- '--[a-z-]+' | sort -u); do
-		case $option in
-		--help | --usage | --version) continue ;;
-		esac
-		grep -q -- "Fl Fl ${option#--}" "$TOP/user/hull-run.1"
+	local command option
+	for command in run exec; do
+		for option in $("$HULL" $command --usage | grep -oE -- '--[a-z-]+' | sort -u); do
+			case $option in
+			--help | --usage | --version) continue ;;
+			esac
+			grep -q -- "Fl Fl ${option#--}" "$TOP/user/hull-$command.1"
+		done
 	done
 }
 
@@ -196,7 +204,7 @@ codes() {
 
 @test "the man pages have no mistakes" {
 	local page
-	for page in hull.1 hull-run.1 hull.4; do
+	for page in hull.1 hull-run.1 hull-exec.1 hull.4; do
 		run sh -c "LC_ALL=C.UTF-8 MANWIDTH=80 man -l --warnings=w -Tutf8 '$TOP/user/$page' 2>&1 >/dev/null"
 		[ "$status" -eq 0 ]
 		[ -z "$output" ]
@@ -379,6 +387,33 @@ codes() {
 	hull run --kernel "$GUEST" --console a=unix:socket --console b=file:dir
 	[ "$status" -eq 125 ]
 	[ ! -e socket ]
+}
+
+@test "exec: kernels and modules that cannot be are refused by name" {
+	cd "$BATS_TEST_TMPDIR" || return
+	local kernel
+	hull exec --kernel missing -- true
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot open missing: No such file or directory"* ]]
+	hull exec --kernel "$GUEST" -- true
+	[ "$status" -eq 125 ]
+	[[ $output == *"does not say its release: --modules DIR is needed"* ]]
+	hull exec --kernel "$GUEST" --modules missing -- true
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: cannot open missing/modules.dep: No such file or directory"* ]]
+	mkdir modules
+	echo 'fs/9p.ko: net/9pnet.ko' >modules/modules.dep
+	: >modules/modules.builtin
+	hull exec --kernel "$GUEST" --modules modules -- true
+	[ "$status" -eq 125 ]
+	[[ $output == "hull: modules: the kernel has no module virtio_pci"* ]]
+	# Without --modules it is the kernel's own release that is looked for.
+	kernel=$("$TOP/scripts/kernels" 6.12)
+	if [ -r "$(cut -f2 <<<"$kernel")" ]; then
+		hull exec --kernel "$(cut -f2 <<<"$kernel")" -- true
+		[ "$status" -eq 125 ]
+		[[ $output == *"/lib/modules/$(cut -f1 <<<"$kernel")/"* ]]
+	fi
 }
 
 @test "without the module: run says so, check says why" {

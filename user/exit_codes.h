@@ -18,6 +18,14 @@
 	X(ERROR,	125,	"wrong usage, or the launcher failed")		\
 	X(INTERRUPTED,	130,	"ended from outside: Ctrl-A X or a signal")
 
+/* Beside the program's own. */
+#define HULL_EXEC_CODES(X)							\
+	X(EXEC_TIMEOUT,	124,	"the time limit was reached")			\
+	X(EXEC_ERROR,	125,	"wrong usage, or hull failed")			\
+	X(NOT_EXECUTABLE, 126,	"the program cannot be executed")		\
+	X(NOT_FOUND,	127,	"there is no such program")			\
+	X(GUEST_DIED,	255,	"the guest ended before the program: its kernel panicked, say")
+
 #define HULL_CHECK_CODES(X)							\
 	X(READY,	0,	"this machine can run guests")			\
 	X(NO_CPU,	20,	"the CPU has no virtualization the module can use") \
@@ -31,6 +39,7 @@
 
 enum exit_code {
 	HULL_RUN_CODES(HULL_EXIT_CODE_ENUM)
+	HULL_EXEC_CODES(HULL_EXIT_CODE_ENUM)
 	HULL_CHECK_CODES(HULL_EXIT_CODE_ENUM)
 };
 

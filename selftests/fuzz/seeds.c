@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "9p/proto.h"
+#include "exec/protocol.h"
 #include "image.h"
 
 static int put(const char *directory, const char *name, const struct image *image)
@@ -85,6 +86,26 @@ static void image_message(struct image *image)
 	at += sizeof(message);
 	*at++ = 3;
 	image->blob.size = at - image->data;
+}
+
+/* How a program starts and ends. */
+static void image_program(struct image *image)
+{
+	const struct exec_message message[] = { { EXEC_STARTED, 0, 0 }, { EXEC_EXITED, 1, 0 } };
+
+	memset(image, 0, sizeof(*image));
+	image->data[1] = 23;
+	memcpy(image->data + 2, message, sizeof(message));
+	image->blob.size = 2 + sizeof(message);
+}
+
+static void image_modules(struct image *image)
+{
+	static const char list[] = "\1fs/9p.ko: net/9pnet.ko.xz fs/netfs.ko\nnet/9pnet.ko.xz:\n";
+
+	memset(image, 0, sizeof(*image));
+	memcpy(image->data, list, sizeof(list) - 1);
+	image->blob.size = sizeof(list) - 1;
 }
 
 /* A message of 9P with a body of integers and strings, by size: 0 is a string. */
@@ -179,6 +200,10 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "net/seed", &image);
 	image_message(&image);
 	bad |= put(argv[1], "console/seed", &image);
+	image_program(&image);
+	bad |= put(argv[1], "exec/seed", &image);
+	image_modules(&image);
+	bad |= put(argv[1], "exec/seed-modules", &image);
 	image_9p(&image, false);
 	bad |= put(argv[1], "9p/seed", &image);
 	image_9p(&image, true);

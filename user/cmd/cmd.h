@@ -19,6 +19,7 @@ struct machine_config;
 
 /* @argv: from the name on, which is "hull NAME". Return the exit status. */
 int cmd_run(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 /* ---- options.c ------------------------------------------------------------------------------ */

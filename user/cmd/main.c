@@ -23,6 +23,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ "run", "hull run", cmd_run },
+	{ "exec", "hull exec", cmd_exec },
 	{ "check", "hull check", cmd_check },
 };
 
@@ -31,12 +32,14 @@ static const char doc[] =
 	"\v"
 	"Commands:\n"
 	"  run      start a guest and stay with it until it ends\n"
+	"  exec     run one program in a machine of its own, on this machine's files\n"
 	"  check    say whether this machine can run guests, and why not\n"
 	"  help     help about a command\n"
 	"\n"
 	"Examples:\n"
 	"  hull check\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --append console=ttyS0\n"
+	"  hull exec -- java -jar app.jar\n"
 	"  hull help run\n";
 
 struct selection {

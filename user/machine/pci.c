@@ -33,6 +33,8 @@
 #define SHARE_FIDS_MIN		64
 #define OTHER_FILES		256
 
+#define FILES_MAX		1048576		/* of a process, as kernels have it (fs.nr_open) */
+
 bool machine_has_pci(const struct machine_config *config)
 {
 	return config->rng || config->disks || config->nets || config->shares ||
@@ -202,8 +204,11 @@ static int add_net(struct machine *machine, unsigned int index, struct failure *
 /* Up to @wanted descriptors, if that may be; how many there may be then. */
 static uint64_t raise_files(uint64_t wanted)
 {
-	struct rlimit limit, more = { wanted, wanted };
+	struct rlimit limit, more;
 
+	if (wanted > FILES_MAX)
+		wanted = FILES_MAX;
+	more = (struct rlimit){ wanted, wanted };
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return 0;
 	/* Root may have more than it was given. */
