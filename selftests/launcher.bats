@@ -192,14 +192,14 @@ codes() {
 }
 
 @test "every request and parameter of the module is in its man page" {
-	local name
+	local name seen=0
 	for name in $(sed -nE 's/^#define (HULL_[A-Z_]+)\s+_IO[WR]*\(.*/\1/p' "$TOP/uapi/hull.h") \
 		$(sed -nE 's/^module_param(_named)?\((\w+),.*/\2/p' "$TOP"/kmod/*.c "$TOP"/kmod/*/*.c); do
 		echo "$name"
 		grep -qE "^\.It (Dv|Cm) (.*[ ,])?$name\b" "$TOP/user/hull.4"
-		count=$((${count-0} + 1))
+		seen=$((seen + 1))
 	done
-	[ "$count" -ge 25 ]
+	[ "$seen" -ge 25 ]
 }
 
 @test "the man pages have no mistakes" {

@@ -76,9 +76,9 @@ static const int network[] = {
 /* The server of shared directories. */
 static const int sharing[] = {
 	SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(readlinkat), SCMP_SYS(mkdirat),
-	SCMP_SYS(symlinkat), SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
-	SCMP_SYS(fchownat), SCMP_SYS(fchmodat), SCMP_SYS(utimensat), SCMP_SYS(getdents64),
-	SCMP_SYS(fstatfs), SCMP_SYS(statx),
+	SCMP_SYS(symlinkat), SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
+	SCMP_SYS(renameat2), SCMP_SYS(fchownat), SCMP_SYS(fchmodat), SCMP_SYS(utimensat),
+	SCMP_SYS(getdents64), SCMP_SYS(fstatfs), SCMP_SYS(statx),
 };
 
 /* Beside hull's own: the terminal's, without those that put keys into it; files; disks; taps. */
@@ -253,8 +253,8 @@ static int allow_resolver(int ruleset, struct failure *why)
 	return allow_beneath(ruleset, path, READ, why);
 }
 
-static int confine(const struct sandbox_config *config, int ruleset, uint64_t change,
-		   struct failure *why)
+static int apply_rules(const struct sandbox_config *config, int ruleset, uint64_t change,
+		       struct failure *why)
 {
 	unsigned int i;
 
@@ -275,7 +275,8 @@ static int confine(const struct sandbox_config *config, int ruleset, uint64_t ch
 static int confine_files(const struct sandbox_config *config, struct failure *why)
 {
 	struct landlock_ruleset_attr attr = { 0 };
-	int version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	int version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			      LANDLOCK_CREATE_RULESET_VERSION);
 	uint64_t change = CHANGE;
 	int ruleset, ret;
 
@@ -288,7 +289,7 @@ static int confine_files(const struct sandbox_config *config, struct failure *wh
 	ruleset = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return fail(why, "cannot confine the launcher: %s", strerror(errno));
-	ret = confine(config, ruleset, change, why);
+	ret = apply_rules(config, ruleset, change, why);
 	close(ruleset);
 	return ret;
 }

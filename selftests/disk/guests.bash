@@ -63,15 +63,22 @@ wait_for() {
 	done
 }
 
-# server_of PID: the launcher's only child, of whichever thread; nothing while there is none. Without
-# a new process: the guest is quick.
-server_of() {
+# first_child PID: of whichever thread; nothing while there is none. Without a new process: the guest
+# is quick.
+first_child() {
 	local list child=
 	for list in /proc/"$1"/task/*/children; do
 		# There is no line end.
 		read -r child _ 2>/dev/null <"$list" || [ -z "$child" ] || break
 	done
 	[ -z "$child" ] || echo "$child"
+}
+
+# server_of PID: the launcher's broker's only child.
+server_of() {
+	local broker
+	broker=$(first_child "$1")
+	[ -z "$broker" ] || first_child "$broker"
 }
 
 # kill_servers PID KILLS STEP: of the launcher, one after the other, STEP records apart; how many is

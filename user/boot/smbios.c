@@ -243,7 +243,8 @@ static void add_chassis(struct table *table)
 {
 	struct smbios_chassis chassis = {
 		.manufacturer = 1, .type = CHASSIS_OTHER, .boot_state = STATE_SAFE,
-		.power_state = STATE_SAFE, .thermal_state = STATE_SAFE, .security = SECURITY_UNKNOWN,
+		.power_state = STATE_SAFE, .thermal_state = STATE_SAFE,
+		.security = SECURITY_UNKNOWN,
 	};
 
 	add(table, &chassis.header, 3, sizeof(chassis));
@@ -255,7 +256,8 @@ static void add_processor(struct table *table, unsigned int cpus)
 {
 	uint8_t count = cpus < 0xff ? cpus : 0xff;
 	struct smbios_processor processor = {
-		.socket = 1, .type = PROCESSOR_CENTRAL, .family = PROCESSOR_OTHER, .manufacturer = 2,
+		.socket = 1, .type = PROCESSOR_CENTRAL, .family = PROCESSOR_OTHER,
+		.manufacturer = 2,
 		.status = PROCESSOR_ENABLED, .upgrade = PROCESSOR_OTHER,
 		.l1 = NO_HANDLE, .l2 = NO_HANDLE, .l3 = NO_HANDLE,
 		.cores = count, .cores_enabled = count, .threads = count,

@@ -32,7 +32,7 @@ void broker_destroy(struct broker *broker)
 }
 
 /* The process begins where it is needed first; guest memory is none of its (memory.c). */
-static int start(struct broker *broker, struct failure *why)
+static int start_process(struct broker *broker, struct failure *why)
 {
 	int pair[2];
 
@@ -94,7 +94,8 @@ static int receive_reply(int socket, struct broker_reply *reply, int fd[2])
 	if (size != sizeof(*reply))
 		return -1;
 	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int)))
+	if (header && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(2 * sizeof(int)))
 		memcpy(fd, CMSG_DATA(header), 2 * sizeof(int));
 	return 0;
 }
@@ -156,7 +157,7 @@ int broker_remove_at_end(struct broker *broker, const char *path, struct failure
 		if (full)
 			strcat(strcpy(request.text, full), "/");
 		strcat(request.text, path);
-		ret = start(broker, why) ?: tell(broker, &request, -1, why);
+		ret = start_process(broker, why) ?: tell(broker, &request, -1, why);
 	}
 	free(full);
 	return ret;
@@ -174,7 +175,7 @@ int broker_add_server(struct broker *broker, char *const argv[], int words, stru
 		memcpy(request.text + request.size, *argv, length);
 		request.size += length;
 	}
-	if (start(broker, why) || tell(broker, &request, words, why))
+	if (start_process(broker, why) || tell(broker, &request, words, why))
 		return -1;
 	return broker->count++;
 }

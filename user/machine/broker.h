@@ -45,7 +45,8 @@ int broker_remove_at_end(struct broker *broker, const char *path, struct failure
 
 /*
  * A program that serves one connection, of a socket that it is given as systemd does, and ends with
- * it. Its output goes to @words, a pipe. Returns a number for the calls below, or -1 with the reason.
+ * it. Its output goes to @words, a pipe. Returns a number for the calls below, or -1 with the
+ * reason.
  */
 int broker_add_server(struct broker *broker, char *const argv[], int words, struct failure *why);
 

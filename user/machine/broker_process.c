@@ -78,7 +78,7 @@ static void close_both(const int pair[2])
 		close(pair[1]);
 }
 
-/* @pair: who listens, and a connection to it. 0, or an errno. */
+/* @pair: who listens, and a connection to it. 0, or a negative errno. */
 static int make_sockets(int pair[2])
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -90,7 +90,7 @@ static int make_sockets(int pair[2])
 		return 0;
 	error = errno;
 	close_both(pair);
-	return error;
+	return -error;
 }
 
 /* In the child, which does not return from it. */
@@ -118,14 +118,14 @@ static void execute(const struct server *server, int listener)
 	unsetenv("LISTEN_FDNAMES");
 }
 
-/* 0, or an errno: execve()'s, too, which comes by a pipe that a program closes. */
+/* 0, or a negative errno: execve()'s, too, which comes by a pipe that a program closes. */
 static int spawn(struct server *server, int listener)
 {
 	int result[2], error = 0;
 	pid_t child;
 
 	if (pipe2(result, O_CLOEXEC))
-		return errno;
+		return -errno;
 	child = fork();
 	if (!child) {
 		int report = fcntl(result[1], F_DUPFD_CLOEXEC, 20);
@@ -148,7 +148,7 @@ static int spawn(struct server *server, int listener)
 		waitpid(child, NULL, 0);
 	else if (!error)
 		server->pid = child;
-	return error;
+	return -error;
 }
 
 static void reap(struct server *server, int options)
@@ -173,7 +173,7 @@ static int start_server(struct server *server, struct broker_reply *reply, int g
 	error = make_sockets(pair);
 	if (error) {
 		snprintf(reply->text, sizeof(reply->text), "cannot make a socket for %s: %s",
-			 server->argv[0], strerror(error));
+			 server->argv[0], strerror(-error));
 		return error;
 	}
 	error = spawn(server, pair[0]);
@@ -183,12 +183,12 @@ static int start_server(struct server *server, struct broker_reply *reply, int g
 		give[1] = pidfd_open(server->pid, 0);
 		if (give[1] >= 0)
 			return 0;
-		error = errno;
+		error = -errno;
 		give[0] = -1;
 	}
 	close(pair[1]);
 	snprintf(reply->text, sizeof(reply->text), "cannot start %s: %s", server->argv[0],
-		 strerror(error));
+		 strerror(-error));
 	return error;
 }
 
@@ -197,9 +197,9 @@ static int start_server(struct server *server, struct broker_reply *reply, int g
 static int add_file(const struct broker_request *request)
 {
 	if (sealed || file_count == BROKER_FILES)
-		return EPERM;
+		return -EPERM;
 	files[file_count] = strdup(request->text);
-	return files[file_count] ? (file_count++, 0) : ENOMEM;
+	return files[file_count] ? (file_count++, 0) : -ENOMEM;
 }
 
 static int add_server(const struct broker_request *request, int words)
@@ -209,16 +209,16 @@ static int add_server(const struct broker_request *request, int words)
 	char *at, *end;
 
 	if (sealed || server_count == BROKER_SERVERS || words < 0)
-		return EPERM;
+		return -EPERM;
 	at = malloc(request->size);
 	if (!at)
-		return ENOMEM;
+		return -ENOMEM;
 	memcpy(at, request->text, request->size);
 	for (end = at + request->size; at < end && count < ARGUMENTS; at += strlen(at) + 1)
 		server->argv[count++] = at;
 	server->words = fcntl(words, F_DUPFD_CLOEXEC, FIRST_FD);
 	if (at < end || server->words < 0)
-		return E2BIG;
+		return -E2BIG;
 	server_count++;
 	return 0;
 }
@@ -228,7 +228,7 @@ static int do_server(const struct broker_request *request, struct broker_reply *
 	struct server *server;
 
 	if (request->server >= server_count)
-		return EINVAL;
+		return -EINVAL;
 	server = &servers[request->server];
 	switch (request->op) {
 	case BROKER_START:
@@ -243,7 +243,7 @@ static int do_server(const struct broker_request *request, struct broker_reply *
 			kill(server->pid, SIGTERM);
 		return 0;
 	}
-	return EINVAL;
+	return -EINVAL;
 }
 
 static int do_request(struct broker_request *request, int taken, struct broker_reply *reply,
@@ -251,12 +251,12 @@ static int do_request(struct broker_request *request, int taken, struct broker_r
 {
 	if (request->size > sizeof(request->text) ||
 	    (request->size && request->text[request->size - 1]))
-		return EINVAL;
+		return -EINVAL;
 	switch (request->op) {
 	case BROKER_FILE:
-		return request->size ? add_file(request) : EINVAL;
+		return request->size ? add_file(request) : -EINVAL;
 	case BROKER_SERVER:
-		return request->size ? add_server(request, taken) : EINVAL;
+		return request->size ? add_server(request, taken) : -EINVAL;
 	case BROKER_SEAL:
 		sealed = true;
 		return 0;
@@ -331,7 +331,7 @@ static void clean_up(void)
 		end_server(&servers[--server_count]);
 }
 
-/* Of the launcher's files only those that it is given: VMs and disks are not kept by this process. */
+/* Of the launcher's files only those that it is given: this process keeps no VM and no disk. */
 static int keep_alone(int socket)
 {
 	sigset_t all;
@@ -364,7 +364,7 @@ void broker_process(int socket)
 		struct broker_reply reply = { .error = 0 };
 		int give[2] = { -1, -1 };
 
-		reply.error = do_request(&request, taken, &reply, give);
+		reply.error = -do_request(&request, taken, &reply, give);
 		there = answer(socket, &reply, give);
 		close_both(give);
 		if (taken >= 0)

@@ -12,7 +12,10 @@
 /* 64 bits of @words and @index. No secret: whoever knows @words can tell. */
 uint64_t identity_hash(const char *words, unsigned int index);
 
-/* 0, or -1: a name has 1 to IDENTITY_NAME_MAX letters, digits, '.', '_' and '-', no '.' or '-' first. */
+/*
+ * 0, or -1: a name has 1 to IDENTITY_NAME_MAX letters, digits, '.', '_' and '-', and begins with
+ * none of '.' and '-'.
+ */
 int identity_check_name(const char *name);
 
 #endif
