@@ -137,7 +137,8 @@ static enum link_event become_ready(struct nbd_link *link)
 		return LINK_NOTHING;
 	}
 	link->export = export;
-	limit_silence(nbd_aio_get_fd(link->handle));
+	if (link->source->network)
+		limit_silence(nbd_aio_get_fd(link->handle));
 	link->ready = true;
 	return LINK_READY;
 }

@@ -17,6 +17,7 @@
  * @hear: optional: reads what has made @event readable; does not wait
  * @close: there is no connection, and will be none; frees
  * @event: fd, or -1
+ * @network: it may be far away; calls that only this needs are for it alone, as in the sandbox
  */
 struct nbd_source {
 	int (*connect)(struct nbd_source *source, struct nbd_handle *handle, struct failure *why);
@@ -24,6 +25,7 @@ struct nbd_source {
 	void (*hear)(struct nbd_source *source);
 	void (*close)(struct nbd_source *source);
 	int event;
+	bool network;
 };
 
 /* The last error of libnbd, without the name of its function; returns -1. */

@@ -72,6 +72,7 @@ struct disk *nbd_open_uri(const char *uri, bool read_only, unsigned int reconnec
 	}
 	source->source = (struct nbd_source){
 		.connect = uri_connect, .close = uri_close, .event = -1,
+		.network = true,
 	};
 	source->text = uri;
 	return nbd_open(&source->source, uri, read_only, reconnect, why);
