@@ -126,11 +126,11 @@ static int allow_limited(scmp_filter_ctx filter)
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				SCMP_A0(SCMP_CMP_EQ, self)) ?:
+				SCMP_A0(SCMP_CMP_EQ, self, 0)) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				SCMP_A2(SCMP_CMP_EQ, 0)) ?:
+				SCMP_A2(SCMP_CMP_EQ, 0, 0)) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+				SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 }
 
 static void append_number(char *text, unsigned int number)
@@ -306,21 +306,27 @@ static bool is_written(const struct sandbox_config *config)
 	return false;
 }
 
+/* Of those that this process has: root of a container may lack some. */
 static int drop_capabilities(const struct sandbox_config *config, struct failure *why)
 {
+	/* Files of other users: the guest's root may do there what the launcher's root may. */
+	static const unsigned int kept[] = {
+		CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER, CAP_FSETID,
+	};
+	unsigned int wanted = !config->directories ? 0 : is_written(config) ? COUNT(kept) : 1;
+	bool has[COUNT(kept)];
+	unsigned int i;
 	int ret = 0;
 
 	capng_get_caps_process();
 	if (!capng_have_capabilities(CAPNG_SELECT_CAPS))
 		return 0;
+	for (i = 0; i < wanted; i++)
+		has[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]);
 	capng_clear(CAPNG_SELECT_BOTH);
-	/* Files of other users: the guest's root may do there what the launcher's root may. */
-	if (config->directories)
-		ret = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-				   CAP_DAC_READ_SEARCH);
-	if (!ret && is_written(config))
-		ret = capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE,
-				    CAP_CHOWN, CAP_FOWNER, CAP_FSETID, -1);
+	for (i = 0; i < wanted && !ret; i++)
+		if (has[i])
+			ret = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
 	if (ret || capng_apply(CAPNG_SELECT_CAPS))
 		return fail(why, "cannot drop capabilities: %s", strerror(errno));
 	return 0;
