@@ -288,12 +288,16 @@ static bool is_of_amd(const struct testcase *t)
 	return !t->decoded && t->insn.op == HULL_OP_MOVSXD && t->insn.opsize == 2;
 }
 
-/* A string instruction repeated zero times by ECX clears the upper halves on Intel's CPUs. */
+/*
+ * A string instruction repeated by ECX clears the upper halves on Intel's CPUs, also where it is
+ * repeated zero times and, on some of them, faults the first time.
+ */
 static u64 register_mask(const struct testcase *t, unsigned int reg)
 {
 	if (t->mode != HULL_MODE_64)
 		return 0xffffffff;
-	if (intel && is_repeated(t) && t->insn.adsize == 4 && !(u32)t->regs.gpr[HULL_RCX] &&
+	if (intel && is_repeated(t) && t->insn.adsize == 4 &&
+	    (!(u32)t->regs.gpr[HULL_RCX] || trap_number == 14) &&
 	    (reg == HULL_RCX || reg == HULL_RSI || reg == HULL_RDI))
 		return 0xffffffff;
 	return ~0ULL;

@@ -87,7 +87,7 @@ static struct port *new_end(void)
 
 	if (!end)
 		abort();
-	end->port = (struct port){ &ops, eventfd(0, 0), true };
+	end->port = (struct port){ .ops = &ops, .event = eventfd(0, 0), .open = true };
 	return &end->port;
 }
 
