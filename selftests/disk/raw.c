@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +272,33 @@ static void test_errors(void)
 	}
 }
 
+/* What the kernel would do for a ring past the sandbox's filter. */
+static void test_ring_is_restricted(void)
+{
+	int fd = open("ring", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct aio *aio = aio_uring_create(fd);
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring *ring;
+
+	if (!aio) {
+		printf("# no io_uring here (%s): nothing is shown\n", strerror(errno));
+		close(fd);
+		return;
+	}
+	ring = (struct io_uring *)(aio + 1);
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_openat(sqe, AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+	EXPECT_EQ(1, io_uring_submit(ring));
+	EXPECT_EQ(0, io_uring_wait_cqe(ring, &cqe));
+	EXPECT_EQ((unsigned int)-EACCES, (unsigned int)cqe->res);
+	io_uring_cqe_seen(ring, cqe);
+	aio->engine->destroy(aio);
+	close(fd);
+}
+
 static const struct test tests[] = {
+	{ "a ring opens nothing", test_ring_is_restricted },
 	{ "what is no disk is refused in words", test_refused },
 	{ "a file that may not be written to", test_not_writable },
 	{ "locks", test_locks },
