@@ -9,30 +9,17 @@
 #
 # Run: scripts/lab bats selftests/console.bats, or as root where the module is loaded
 
+load guests
+
 setup_file() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
-	GUESTS=$TOP/selftests/build/launcher
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL GUESTS LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats selftests/console.bats"
-		return 1
-	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
-	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
-	export KERNEL
-	cd "$BATS_FILE_TMPDIR" || return
+	prepare
 	guest_init >init
 	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_console initramfs
 	head -c 4194304 /dev/urandom >big
 	echo 0 >status
 	ask >answers 2>asked &
 	# The reader of "slow" takes its time to begin.
-	timeout $((LIMIT * 4)) "$HULL" run --kernel "$KERNEL" --initrd initramfs --mem 256M \
-		--append "console=ttyS0 quiet panic=-1" --timeout $((LIMIT * 4 - 10)) \
-		--console out=file:out --console in=fd:3 --console copy=file:copy --console slow=fd:4 \
+	boot initramfs "" --console out=file:out --console in=fd:3 --console copy=file:copy --console slow=fd:4 \
 		--console talk=unix:talk --console gone=fd:5 \
 		</dev/null >stdout 2>stderr 3<big 4> >(sleep 2 && cat >slow) 5> >(head -c 10 >gone) ||
 		echo $? >status
@@ -40,13 +27,7 @@ setup_file() {
 }
 
 guest_init() {
-	cat <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs dev /dev
-		say() { echo "hull-guest: $*"; }
-		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+	init_script <<-'END'
 		sleep 1
 		for port in /sys/class/virtio-ports/*; do
 			read -r name <$port/name
@@ -94,15 +75,6 @@ setup() {
 	output=$(tr -d '\r' <stdout)
 }
 
-# has TEXT: the guest said so; shown when not.
-has() {
-	[[ $output == *"hull-guest: $1"* ]] || {
-		printf '%s\n' "$output"
-		cat stderr
-		return 1
-	}
-}
-
 @test "a Linux guest finds its ports by their names" {
 	[ "$(cat status)" -eq 0 ] || { printf '%s\n' "$output" && cat stderr && false; }
 	has "ports: out in copy slow talk gone"
@@ -146,12 +118,7 @@ wait_for() {
 }
 
 @test "the terminal as the guest's console: keys, its size, and when that changes" {
-	cat >hvc <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs dev /dev
-		for module in /modules/*; do insmod "$module"; done
+	init_script >hvc <<-'END'
 		sleep 1
 		exec </dev/hvc0 >/dev/hvc0 2>&1
 		echo "size $(stty size)"

@@ -9,21 +9,10 @@
 #
 # Run: scripts/lab bats selftests/disk.bats, or as root where the module is loaded
 
+load guests
+
 setup_file() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
-	GUESTS=$TOP/selftests/build/launcher
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL GUESTS LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats selftests/disk.bats"
-		return 1
-	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
-	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
-	export KERNEL
-	cd "$BATS_FILE_TMPDIR" || return
+	prepare
 	make_disks
 	guest_init >init
 	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_blk \
@@ -63,13 +52,7 @@ make_disks() {
 
 # What the guest does with vda (data), vdb (read-only), vdc (no space behind it) and vdd.
 guest_init() {
-	cat <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs dev /dev
-		say() { echo "hull-guest: $*"; }
-		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+	init_script <<-'END'
 		dmi=/sys/class/dmi/id
 		say "machine: $(cat $dmi/sys_vendor), $(cat $dmi/product_name), $(cat $dmi/product_serial)"
 		for disk in vda vdb vdc vdd; do
@@ -102,33 +85,15 @@ guest_init() {
 	END
 }
 
-# boot INITRAMFS WORDS OPTION...: until it is off.
-boot() {
-	local initramfs=$1 words=$2
-	shift 2
-	timeout $((LIMIT * 4)) "$HULL" run --kernel "$KERNEL" --initrd "$initramfs" --mem 128M \
-		--append "console=ttyS0 quiet panic=-1 $words" --timeout $((LIMIT * 4 - 10)) "$@" </dev/null
-}
-
 setup() {
 	cd "$BATS_FILE_TMPDIR" || return
 	output=$(tr -d '\r' <stdout)
 }
 
-# has TEXT: the guest said so; shown when not.
-has() {
-	[[ $output == *"hull-guest: $1"* ]] || {
-		printf '%s\n' "$output"
-		cat stderr
-		return 1
-	}
-}
-
 sum() { md5sum <"$1" | cut -c 1-32; }
 
 @test "a Linux guest with four disks powers off" {
-	[ "$(cat status)" -eq 0 ] || { printf '%s\n' "$output" && cat stderr && false; }
-	has "done"
+	ended_well
 }
 
 @test "the machine tells its name" {
@@ -180,13 +145,9 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 }
 
 @test "without MSI interrupts come by lines" {
-	cat >init-lines <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t devtmpfs dev /dev
-		for module in /modules/*; do insmod "$module"; done
-		echo "hull-guest: $(grep -c 'IO-APIC.*fasteoi.*virtio' /proc/interrupts) lines"
-		echo "hull-guest: $(md5sum </dev/vda | cut -c 1-32) $(md5sum </dev/vdb | cut -c 1-32)"
+	init_script >init-lines <<-'END'
+		say "$(grep -c 'IO-APIC.*fasteoi.*virtio' /proc/interrupts) lines"
+		say "$(md5sum </dev/vda | cut -c 1-32) $(md5sum </dev/vdb | cut -c 1-32)"
 		poweroff -f
 	END
 	"$TOP/scripts/guest-initramfs" --init init-lines --driver virtio_pci --driver virtio_blk lines.cpio

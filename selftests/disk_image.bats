@@ -12,7 +12,7 @@
 load disk/guests
 
 setup_file() {
-	prepare
+	prepare_disks
 	mkdir small
 	mount -t tmpfs -o size=1M tmpfs small
 }

@@ -13,7 +13,7 @@
 load disk/guests
 
 setup_file() {
-	prepare
+	prepare_disks
 	initramfs records.cpio <<-'END'
 		mkdir /mnt
 		mount -t ext4 /dev/vda /mnt || say "no file system"

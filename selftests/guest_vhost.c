@@ -177,13 +177,33 @@ static const struct virtio_vsock_hdr *received(struct guest *guest, unsigned int
 	return at(guest, BUFFER(RX, used->ring[n].id));
 }
 
+/* How far a packet and its interrupt have come. */
+static void print_progress(struct guest *guest, unsigned int which)
+{
+	const struct vring_avail *avail = at(guest, AVAIL(which));
+	const struct vring_used *used = at(guest, USED(which));
+	const __u32 *counter = at(guest, TRAP_COUNTER_GPA(0x50 + which));
+
+	printf("# queue %u: %u available, %u used, guest interrupted %u times\n", which, avail->idx,
+	       used->idx, *counter);
+}
+
 static int told(struct guest *guest, __u32 value)
 {
+	struct hull_stats stats;
 	int ret;
 
 	limit_set(10000000UL * time_scale());
 	ret = guest_expect_write(guest, 0, HULL_SPACE_PORT, 0xe8, 1, value);
 	limit_set(0);
+	if (!ret)
+		return 0;
+	print_progress(guest, RX);
+	print_progress(guest, TX);
+	if (!hull_get_stats(guest->cpu[0].fd, &stats))
+		printf("# doorbells %llu, HLT %llu, sleeps %llu, interrupts %llu\n",
+		       stats.value[HULL_STAT_DOORBELL], stats.value[HULL_STAT_HLT],
+		       stats.value[HULL_STAT_SLEEPS], stats.value[HULL_STAT_INTERRUPT]);
 	return ret;
 }
 

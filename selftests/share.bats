@@ -9,29 +9,16 @@
 #
 # Run: scripts/lab bats selftests/share.bats, or as root where the module is loaded
 
+load guests
+
 setup_file() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
-	GUESTS=$TOP/selftests/build/launcher
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL GUESTS LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats selftests/share.bats"
-		return 1
-	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
 	# The cloud kernel has no 9p.
-	KERNEL=$("$TOP/scripts/kernels" 6.1 | cut -f2)
-	export KERNEL
-	cd "$BATS_FILE_TMPDIR" || return
+	prepare 6.1
 	make_trees
 	guest_init >init
 	"$TOP/scripts/guest-initramfs" --kernel 6.1 --init init --driver virtio_pci \
 		--driver 9pnet_virtio --driver 9p initramfs
-	timeout $((LIMIT * 4)) "$HULL" run --kernel "$KERNEL" --initrd initramfs --mem 256M \
-		--append "console=ttyS0 quiet panic=-1" --timeout $((LIMIT * 4 - 10)) \
-		--share data:data --share lib:lib,ro </dev/null >stdout 2>stderr || echo $? >status
+	boot initramfs "" --mem 256M --share data:data --share lib:lib,ro >stdout 2>stderr || echo $? >status
 }
 
 # What is shared: data, for writing, and lib, for reading. The guest is not to see outside.
@@ -53,13 +40,7 @@ make_trees() {
 }
 
 guest_init() {
-	cat <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs dev /dev
-		say() { echo "hull-guest: $*"; }
-		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
+	init_script <<-'END'
 		mkdir /data /lib /none /etc
 		options=trans=virtio,version=9p2000.L,msize=512000
 		mount -t 9p -o $options data /data && say "data: mounted"
@@ -105,18 +86,8 @@ setup() {
 	output=$(tr -d '\r' <stdout)
 }
 
-# has TEXT: the guest said so; shown when not.
-has() {
-	[[ $output == *"hull-guest: $1"* ]] || {
-		printf '%s\n' "$output"
-		cat stderr
-		return 1
-	}
-}
-
 @test "a Linux guest with two shared directories powers off" {
-	[ "$(cat status)" -eq 0 ] || { printf '%s\n' "$output" && cat stderr && false; }
-	has "done"
+	ended_well
 	[ ! -s stderr ] || { cat stderr && false; }
 }
 

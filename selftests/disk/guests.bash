@@ -4,37 +4,18 @@
 # What disk_image.bats and disk_truth.bats share: guests that write records, by build/disk/truth,
 # and what kills their launchers and servers meanwhile.
 
-# Called by setup_file.
-prepare() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
+load guests
+
+prepare_disks() {
+	prepare
 	TRUTH=$TOP/selftests/build/disk/truth
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL TRUTH LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats $BATS_TEST_FILENAME"
-		return 1
-	}
-	make -s -C "$TOP/user"
+	export TRUTH
 	make -s -C "$TOP/selftests/disk" tools
-	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
-	export KERNEL
-	cd "$BATS_FILE_TMPDIR" || return
 }
 
 # initramfs OUT: with the init from stdin, drivers and truth.
 initramfs() {
-	{
-		cat <<-'END'
-			#!/bin/sh
-			mount -t proc proc /proc
-			mount -t sysfs sysfs /sys
-			mount -t devtmpfs dev /dev
-			say() { echo "hull-guest: $*"; }
-			for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
-		END
-		cat
-	} >"$1.init"
+	init_script >"$1.init"
 	"$TOP/scripts/guest-initramfs" --init "$1.init" --driver virtio_pci --driver virtio_blk \
 		--add "$TRUTH" "$1"
 }

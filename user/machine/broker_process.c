@@ -93,8 +93,8 @@ static int make_sockets(int pair[2])
 	return -error;
 }
 
-/* In the child, which does not return from it. */
-static void execute(const struct server *server, int listener)
+/* In the child: standard streams, the socket and its variables, as the program is to find them. */
+static void prepare(const struct server *server, int listener)
 {
 	char pid[32];
 	sigset_t none;
@@ -130,7 +130,7 @@ static int spawn(struct server *server, int listener)
 	if (!child) {
 		int report = fcntl(result[1], F_DUPFD_CLOEXEC, 20);
 
-		execute(server, listener);
+		prepare(server, listener);
 		close_range(FIRST_FD + 1, report - 1, 0);
 		close_range(report + 1, UINT_MAX, 0);
 		execvp(server->argv[0], server->argv);
