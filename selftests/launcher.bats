@@ -69,6 +69,8 @@ codes() {
 		"run --kernel x --console a=pty --console a=pty" "run --kernel x --console hvc --serial pty" \
 		"run --kernel x --console hvc --serial stdio" \
 		"run --kernel x $(printf -- '--console p%d=pty ' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)" \
+		"run --kernel x --balloon=1x" "run --kernel x --balloon=-1M" \
+		"run --kernel x --mem 64M --balloon=64M" "run --kernel x --balloon=1k" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such" \
 		"exec" "exec --" "exec --no-such-option x" "exec --mem 0 true" "exec --cpus 0 true" \
 		"exec --timeout 0 true" "exec --rw" "exec --rw /no/such/directory true" "exec --rw / true" \
@@ -101,15 +103,22 @@ codes() {
 	cd "$BATS_TEST_TMPDIR"
 	cat >in.json <<-'END'
 		{ "kernel": "vmlinuz", "mem": "2G", "cpus": 2, "rng": true, "stats": false,
-		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5, "share": "out:o", "console": "a=pty" }
+		  "disk": ["a.img", "b.img,ro"], "timeout": 1.5, "share": "out:o", "console": "a=pty",
+		  "balloon": "256M" }
 	END
 	hull run --cpus 3 --config in.json --mem 4G --disk c.img --share usr:u,ro --console b=fd:3 --print-config
 	[ "$status" -eq 0 ]
 	printf '%s\n' "$output" >out.json
 	tr -d ' \n' <out.json >flat
-	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5","share":["out:o","usr:u,ro"],"console":["a=pty","b=fd:3"]}' ]
+	[ "$(cat flat)" = '{"cpus":2,"kernel":"vmlinuz","mem":"4G","rng":true,"disk":["a.img","b.img,ro","c.img"],"timeout":"1.5","share":["out:o","usr:u,ro"],"console":["a=pty","b=fd:3"],"balloon":"256M"}' ]
 	hull run --config out.json --print-config
 	[ "$output" = "$(cat out.json)" ]
+	# With and without a value.
+	printf '{ "balloon": true, "mem": "1G" }\n' >flag.json
+	hull run --config flag.json --print-config
+	[ "$(tr -d ' \n' <<<"$output")" = '{"balloon":true,"mem":"1G"}' ]
+	hull run --balloon=1G --config flag.json --balloon=64M --print-config
+	[ "$(tr -d ' \n' <<<"$output")" = '{"balloon":"64M","mem":"1G"}' ]
 	# It is what hull runs.
 	hull run --config out.json
 	[[ $status -eq 125 && $output == *"cannot open vmlinuz"* ]]
@@ -134,6 +143,8 @@ codes() {
 		{"bogus": 1}|bad.json: there is no option 'bogus'
 		{"config": "x.json"}|bad.json: there is no option 'config'
 		{"rng": 1}|bad.json: 'rng' must be true or false
+		{"balloon": ["1M"]}|bad.json: 'balloon' must be a string or a number
+		{"kernel": "x", "balloon": "1G"}|--balloon=SIZE: must be less than the memory of 512 MiB
 		{"mem": true}|bad.json: 'mem' must be a string or a number
 		{"mem": ["1G"]}|bad.json: 'mem' must be a string or a number
 		{"disk": ["a", null]}|bad.json: 'disk' must be a list

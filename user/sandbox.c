@@ -56,7 +56,7 @@ static const int base[] = {
 	SCMP_SYS(getppid), SCMP_SYS(getpgrp), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid),
 	SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(munmap), SCMP_SYS(mremap),
-	SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(brk), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
 	SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(wait4),
 };
@@ -112,7 +112,8 @@ static int allow_ioctl(scmp_filter_ctx filter)
 
 /*
  * No new code; threads but no processes: what clone3() is asked for is in memory, where a filter
- * cannot look, and without it the C library takes clone(). Signals to this process only.
+ * cannot look, and without it the C library takes clone(). Signals to this process only. Pages are
+ * given back, by the C library and a balloon; they are not poisoned, merged or kept from a dump.
  */
 static int allow_limited(scmp_filter_ctx filter)
 {
@@ -125,6 +126,8 @@ static int allow_limited(scmp_filter_ctx filter)
 	       seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) ?:
+	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, 0xffffffff, MADV_DONTNEED)) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				SCMP_A0(SCMP_CMP_EQ, self, 0)) ?:
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,

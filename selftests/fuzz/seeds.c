@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Writes first inputs for the fuzzers, images of the unit tests and messages: seeds DIRECTORY. */
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
@@ -85,6 +86,46 @@ static void image_message(struct image *image)
 	memcpy(at += sizeof(avail), &message, sizeof(message));
 	at += sizeof(message);
 	*at++ = 3;
+	image->blob.size = at - image->data;
+}
+
+/* A list of pages, or a report of free ones, by @queue. */
+static void image_pages(struct image *image, unsigned int queue)
+{
+	const struct vring_desc list = { 0x20000, 12, 0, 0 };
+	const struct vring_desc report = { 0x40000, 0x8000, VRING_DESC_F_WRITE, 0 };
+	const struct vring_desc desc[8] = { queue ? report : list };
+	const uint16_t avail[3 + 8] = { 0, 1, 0 };
+	const uint32_t page[] = { 0x40, 0x41, 0x3f };
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), page, sizeof(page));
+	at += sizeof(page);
+	*at++ = queue;
+	image->blob.size = at - image->data;
+}
+
+/* What a guest says of its memory. */
+static void image_stats(struct image *image)
+{
+	const struct vring_desc desc[8] = { { 0x20000, 20, 0, 0 } };
+	const uint16_t avail[3 + 8] = { 0, 1, 0 };
+	const struct virtio_balloon_stat stat[] = {
+		{ VIRTIO_BALLOON_S_MEMFREE, 4096 }, { VIRTIO_BALLOON_S_MAJFLT, 1 },
+	};
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), stat, sizeof(stat));
+	at += sizeof(stat);
+	*at++ = 2;
 	image->blob.size = at - image->data;
 }
 
@@ -200,6 +241,12 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "net/seed", &image);
 	image_message(&image);
 	bad |= put(argv[1], "console/seed", &image);
+	image_pages(&image, 0);
+	bad |= put(argv[1], "balloon/seed", &image);
+	image_pages(&image, 4);
+	bad |= put(argv[1], "balloon/seed-report", &image);
+	image_stats(&image);
+	bad |= put(argv[1], "balloon/seed-stats", &image);
 	image_program(&image);
 	bad |= put(argv[1], "exec/seed", &image);
 	image_modules(&image);

@@ -264,12 +264,29 @@ static void almost_good_message(void)
 	desc[0].next = 1;
 }
 
+/* Pages for a balloon, whose numbers are small ones, or a report of free pages. */
+static void almost_good_pages(void)
+{
+	uint32_t r = next_random();
+
+	desc[0].addr = BUFFERS + (r & 7) * 0x1000;
+	desc[0].len = r & 0x70 ? 4 * (1 + (r >> 8 & 3)) : r >> 8 & 15;
+	desc[0].flags = 0;
+	if (r >> 12 & 1) {
+		desc[0].addr = BUFFERS + 0x10000 + (r >> 16 & 7) * 0x1000;
+		desc[0].len = 0x1000 << (r >> 20 & 7);
+		desc[0].flags = WRITE;
+	}
+}
+
 static void almost_good(const struct device *device)
 {
 	if (device->type == 1)
 		almost_good_frame();
 	else if (device->type == 3)
 		almost_good_message();
+	else if (device->type == 5)
+		almost_good_pages();
 	else
 		almost_good_request();
 	if (next_random() & 1)
@@ -339,6 +356,9 @@ static void attack(const struct device *device, uint32_t chains)
 		/* Of consoles: several ports, most of the time. */
 		if (device->type == 3 && next_random() & 7)
 			features |= 1U << 1;
+		/* Of balloons: statistics, reports. */
+		if (device->type == 5)
+			features |= next_random() & 0x36;
 		begin(device, features);
 		set_queue(device, queue, SIZE);
 		fill_buffers();
@@ -351,6 +371,23 @@ static void attack(const struct device *device, uint32_t chains)
 		kick(device, queue);
 		wait_for(device, avail[1]);
 	}
+}
+
+/* A page for a balloon that no machine has. */
+static void wrong_page(const struct device *device)
+{
+	begin(device, 0);
+	set_queue(device, 0, SIZE);
+	*(volatile uint32_t *)BUFFERS = 0xffffffff;
+	desc[0] = (struct desc){ BUFFERS, 4, 0, 0 };
+	avail[2] = 0;
+	asm volatile("" : : : "memory");
+	avail[1] = 1;
+	kick(device, 0);
+	while (!used[1] && !(status(device) & NEEDS_RESET))
+		asm volatile("pause");
+	print(used[1] ? "hostile: a page that is not there was taken\n" :
+	      "hostile: a page that is not there: needs a reset\n");
 }
 
 /* ---- is it alive? --------------------------------------------------------------------------- */
@@ -418,6 +455,8 @@ void start(uint32_t magic, uint32_t info)
 		if (!find_device(slot, &device))
 			continue;
 		answered = broken = resets = 0;
+		if (device.type == 5)
+			wrong_page(&device);
 		attack(&device, chains);
 		print("hostile: device of type ");
 		print_number(device.type);

@@ -124,6 +124,13 @@ static int data_as_code(void)
 	return mprotect(page, 4096, PROT_READ | PROT_EXEC);
 }
 
+static int poison_memory(void)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+
+	return madvise(page, 4096, MADV_HWPOISON);
+}
+
 static pid_t parent;
 
 static int kill_parent(void)
@@ -168,6 +175,7 @@ static void test_stopped(void)
 	stopped(&plain, new_socket, SYS_socket);
 	stopped(&plain, new_code, SYS_mmap);
 	stopped(&plain, data_as_code, SYS_mprotect);
+	stopped(&plain, poison_memory, SYS_madvise);
 	stopped(&plain, kill_parent, SYS_tgkill);
 	stopped(&plain, type_a_key, SYS_ioctl);
 	stopped(&plain, trace, SYS_ptrace);
@@ -182,11 +190,14 @@ static void test_stopped(void)
 static void *in_thread(void *opaque)
 {
 	char *buffer = malloc(1 << 20);
+	static char page[8192] __attribute__((aligned(4096)));
 
 	pthread_setname_np(pthread_self(), "test");
 	memset(buffer, 1, 1 << 20);
 	free(buffer);
-	return opaque;
+	/* As a balloon does. */
+	memset(page, 1, sizeof(page));
+	return madvise(page, sizeof(page), MADV_DONTNEED) || page[0] ? NULL : opaque;
 }
 
 static int work(void)

@@ -32,6 +32,7 @@ void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus);
 void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms);
 void parse_paging(struct argp_state *state, const char *arg, unsigned int *paging);
 void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol);
+void parse_balloon(struct argp_state *state, const char *arg, struct machine_config *machine);
 void parse_serial(const char *arg, struct console_config *serial);
 
 /* The same, of what there may be several of: adds one, and changes @arg. */
@@ -62,7 +63,7 @@ void free_boot_files(struct boot_config *boot);
 
 /* Says on stderr how the machine ended, where that is not "powered off"; the exit status. */
 int report_end(struct machine *machine);
-/* The table of exits, on stderr. */
+/* The table of exits, and what became of the balloon, on stderr. */
 void report_stats(struct machine *machine);
 
 #endif

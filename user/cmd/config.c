@@ -93,11 +93,12 @@ static int add_key(const struct option_set *set, const char *path, const char *k
 		   const json_t *value, struct arguments *arguments, struct failure *why)
 {
 	const struct argp_option *option = find(set, key, strlen(key));
+	bool optional = option && (option->flags & OPTION_ARG_OPTIONAL);
 
 	if (!option)
 		return fail(why, "%s: there is no option '%s' (hull help run lists them)", path,
 			    key);
-	if (!option->arg) {
+	if (!option->arg || (optional && json_is_boolean(value))) {
 		if (!json_is_boolean(value))
 			return fail(why, "%s: '%s' must be true or false", path, key);
 		if (json_is_true(value))
@@ -158,7 +159,7 @@ static int print_word(const struct option_set *set, const char *word, json_t *ro
 
 	if (!option)
 		return 0;
-	if (!option->arg)
+	if (!*equals)
 		return json_object_set_new(root, option->name, json_true());
 	if (!is_in(set->lists, option->key))
 		return json_object_set_new(root, option->name, value_of(equals + 1));

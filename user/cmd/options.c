@@ -36,6 +36,17 @@ void parse_memory(struct argp_state *state, const char *arg, uint64_t *size)
 		argp_error(state, "--mem %s: must be 1M to 1024G, in steps of 4K", arg);
 }
 
+/* @arg: NULL: none. */
+void parse_balloon(struct argp_state *state, const char *arg, struct machine_config *machine)
+{
+	machine->balloon = true;
+	machine->balloon_size = 0;
+	if (arg && (parse_size(arg, &machine->balloon_size) ||
+		    machine->balloon_size % PAGE_SIZE))
+		argp_error(state, "--balloon=%s: not a size in steps of 4K (examples: 256M, 1G)",
+			   arg);
+}
+
 void parse_cpus(struct argp_state *state, const char *arg, unsigned int *cpus)
 {
 	unsigned long number;

@@ -269,6 +269,44 @@ static void print_exit_row(const struct hull_stats *sum, enum hull_stat stat)
 	fputc('\n', stderr);
 }
 
+/* Of what the guest says of its memory: as a count, or in KiB. */
+static const struct {
+	const char *name;
+	bool bytes;
+} balloon_name[VIRTIO_BALLOON_S_NR] = {
+	[VIRTIO_BALLOON_S_SWAP_IN] = { "guest: swapped in, KiB", true },
+	[VIRTIO_BALLOON_S_SWAP_OUT] = { "guest: swapped out, KiB", true },
+	[VIRTIO_BALLOON_S_MAJFLT] = { "guest: major faults" },
+	[VIRTIO_BALLOON_S_MINFLT] = { "guest: minor faults" },
+	[VIRTIO_BALLOON_S_MEMFREE] = { "guest: memory free, KiB", true },
+	[VIRTIO_BALLOON_S_MEMTOT] = { "guest: memory, KiB", true },
+	[VIRTIO_BALLOON_S_AVAIL] = { "guest: memory available, KiB", true },
+	[VIRTIO_BALLOON_S_CACHES] = { "guest: file caches, KiB", true },
+	[VIRTIO_BALLOON_S_HTLB_PGALLOC] = { "guest: huge pages made" },
+	[VIRTIO_BALLOON_S_HTLB_PGFAIL] = { "guest: huge pages not made" },
+};
+
+static void print_count(const char *name, uint64_t count)
+{
+	fprintf(stderr, "%-28s %12" PRIu64 "\n", name, count);
+}
+
+static void print_balloon(const struct balloon_stats *stats)
+{
+	const uint64_t kib = PAGE_SIZE / 1024;
+	unsigned int i;
+
+	print_count("balloon: wanted, KiB", stats->wanted * kib);
+	print_count("balloon: at the end, KiB", stats->actual * kib);
+	print_count("balloon: went into it, KiB", stats->inflated * kib);
+	print_count("balloon: came out of it, KiB", stats->deflated * kib);
+	print_count("free memory returned, KiB", stats->reported * kib);
+	for (i = 0; i < VIRTIO_BALLOON_S_NR; i++)
+		if (stats->said & 1U << i)
+			print_count(balloon_name[i].name,
+				    stats->value[i] / (balloon_name[i].bytes ? 1024 : 1));
+}
+
 void report_stats(struct machine *machine)
 {
 	struct hull_stats sum;
@@ -288,6 +326,7 @@ void report_stats(struct machine *machine)
 	print_exit_row(&sum, HULL_STAT_EXITS);
 	for (i = HULL_STAT_EXITS + 1; i < HULL_STAT_COUNT; i++)
 		if (sum.value[i])
-			fprintf(stderr, "%-28s %12" PRIu64 "\n", stat_name[i],
-				(uint64_t)sum.value[i]);
+			print_count(stat_name[i], sum.value[i]);
+	if (machine->balloon)
+		print_balloon(virtio_balloon_stats(machine->balloon));
 }

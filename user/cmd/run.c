@@ -41,6 +41,7 @@ static const char doc[] =
 	"  hull run --kernel vmlinuz --initrd initrd.img --share out:results\n"
 	"  hull run --kernel vmlinuz --initrd initrd.img --console agent=unix:agent.socket\n"
 	"  hull run --kernel vmlinux --mem 2G --cpus 2 --stats --timeout 60\n"
+	"  hull run --kernel vmlinuz --initrd initrd.img --mem 4G --balloon=1G\n"
 	"  hull run --kernel kernel.elf --module 'disk.img,some words' --serial out.txt\n"
 	"  hull run --config machine.json --mem 4G\n";
 
@@ -67,6 +68,7 @@ enum {
 	OPT_NAME,
 	OPT_SANDBOX,
 	OPT_CONSOLE,
+	OPT_BALLOON,
 };
 
 static const struct argp_option options[] = {
@@ -98,11 +100,15 @@ static const struct argp_option options[] = {
 	  "A port of this name for the guest's programs (virtio), and what is at its other end; may "
 	  "be repeated. hvc: the terminal is the virtio console hvc0, not the serial port", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
+	{ "balloon", OPT_BALLOON, "SIZE", OPTION_ARG_OPTIONAL,
+	  "Free memory of the guest goes back to the host (virtio), with SIZE so much from the start "
+	  "on", 2 },
 	{ "debug-exit", OPT_DEBUG_EXIT, NULL, 0, "The guest may end itself by port 0xf4", 2 },
 	{ "sandbox", OPT_SANDBOX, "WHAT", 0,
 	  "on (default): the launcher gives up what it needs no more; off: it keeps it", 3 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "End the guest after this time", 3 },
-	{ "stats", OPT_STATS, NULL, 0, "Print a table of exits at the end", 3 },
+	{ "stats", OPT_STATS, NULL, 0,
+	  "Print a table of exits at the end, and what became of a balloon", 3 },
 	{ "trace-unclaimed", OPT_TRACE, NULL, 0, "Report accesses no device answers", 3 },
 	{ "config", OPT_CONFIG, "FILE", 0,
 	  "Options from a JSON file, with their names as keys; later ones here change them", 4 },
@@ -185,6 +191,16 @@ static void choose_serial(struct argp_state *state, struct run_options *run)
 		argp_error(state, "--console hvc: --serial must be none or a file then");
 }
 
+/* What is left of memory must be something. */
+static void check_balloon(struct argp_state *state, const struct run_options *run)
+{
+	const struct machine_config *machine = &run->machine;
+
+	if (machine->balloon_size >= machine->memory)
+		argp_error(state, "--balloon=SIZE: must be less than the memory of %llu MiB (--mem)",
+			   (unsigned long long)(machine->memory / MIB));
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_options *run = state->input;
@@ -256,6 +272,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RNG:
 		run->machine.rng = true;
 		break;
+	case OPT_BALLOON:
+		parse_balloon(state, arg, &run->machine);
+		break;
 	case OPT_STATS:
 		run->stats = true;
 		break;
@@ -269,8 +288,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!run->kernel && !run->in_config && !run->print_config)
 			argp_error(state, "which kernel? (--kernel FILE)");
-		if (!run->in_config)
+		if (!run->in_config) {
 			choose_serial(state, run);
+			check_balloon(state, run);
+		}
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -326,6 +347,7 @@ static int run_guest(struct run_options *run, struct failure *why)
 		fail(why, "out of memory");
 		return status;
 	}
+	run->machine.balloon_stats = run->stats;
 	run->machine.identity = run->machine.name;
 	if (!run->machine.name)
 		run->machine.identity = realpath(run->kernel, path) ? path : run->kernel;

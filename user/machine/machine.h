@@ -36,6 +36,7 @@
 #include "machine/memory.h"
 #include "net/net.h"
 #include "port/port.h"
+#include "virtio/balloon.h"
 #include "virtio/pci.h"
 
 struct signalfd_siginfo;
@@ -148,6 +149,9 @@ struct port_config {
  * @trace_unclaimed: say what no device claims
  * @serial: where the serial port goes
  * @rng: there is a source of random numbers
+ * @balloon: there is a balloon, and free memory of the guest goes back to the host
+ * @balloon_size: bytes of it from the start on
+ * @balloon_stats: the guest is asked about its memory
  * @disk: disks, in the order in which the guest finds them
  * @disks: how many
  * @net: network cards, in their order
@@ -173,6 +177,9 @@ struct machine_config {
 	bool trace_unclaimed;
 	struct console_config serial;
 	bool rng;
+	bool balloon;
+	uint64_t balloon_size;
+	bool balloon_stats;
 	struct disk_config disk[MACHINE_DISKS];
 	unsigned int disks;
 	struct net_config net[MACHINE_NETS];
@@ -200,6 +207,7 @@ struct machine {
 	struct hvc *hvc;
 	struct port *hvc_end;		/* until a device takes it over */
 	struct virtio_device *console_device;	/* that one */
+	struct virtio_device *balloon;		/* or NULL */
 
 	struct serial serial;
 	struct rtc rtc;

@@ -149,6 +149,11 @@ void memory_written(const struct guest_memory *memory, const void *at, uint64_t 
 	}
 }
 
+int memory_discard(void *at, uint64_t size)
+{
+	return madvise(at, size, MADV_DONTNEED);
+}
+
 int parse_size(const char *text, uint64_t *bytes)
 {
 	unsigned long long number;

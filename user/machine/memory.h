@@ -60,6 +60,12 @@ int memory_zero(const struct guest_memory *memory, uint64_t gpa, uint64_t size);
 /* A device has written [at, at + size), which memory_at() gave, itself. Any thread. */
 void memory_written(const struct guest_memory *memory, const void *at, uint64_t size);
 
+/*
+ * Gives whole pages [at, at + size), which memory_at() gave, back to the host: they read as zero.
+ * Returns 0, or -1 with errno. Any thread.
+ */
+int memory_discard(void *at, uint64_t size);
+
 /* start + size, all ones when it overflows: never below either. */
 static inline uint64_t add_clamped(uint64_t start, uint64_t size)
 {

@@ -37,8 +37,8 @@
 
 bool machine_has_pci(const struct machine_config *config)
 {
-	return config->rng || config->disks || config->nets || config->shares ||
-	       config->ports || config->hvc;
+	return config->rng || config->balloon || config->disks || config->nets ||
+	       config->shares || config->ports || config->hvc;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -337,6 +337,21 @@ static int add_ports(struct machine *machine, struct failure *why)
 	return 0;
 }
 
+static int add_balloon(struct machine *machine, struct failure *why)
+{
+	const struct machine_config *config = machine->config;
+	struct virtio_device *device;
+
+	if (!config->balloon)
+		return 0;
+	device = virtio_balloon_create(config->balloon_size, config->balloon_stats,
+				       &machine->memory, why);
+	if (add(machine, device, CLASS_OTHER, why))
+		return -1;
+	machine->balloon = device;
+	return 0;
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
@@ -354,7 +369,9 @@ static int add_devices(struct machine *machine, struct failure *why)
 	for (i = 0; i < config->shares; i++)
 		if (add_share(machine, i, why))
 			return -1;
-	return add_ports(machine, why);
+	if (add_ports(machine, why))
+		return -1;
+	return add_balloon(machine, why);
 }
 
 int pci_create(struct machine *machine, struct failure *why)
