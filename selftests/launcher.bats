@@ -69,6 +69,8 @@ codes() {
 		"run --kernel x --console a=pty --console a=pty" "run --kernel x --console hvc --serial pty" \
 		"run --kernel x --console hvc --serial stdio" \
 		"run --kernel x $(printf -- '--console p%d=pty ' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)" \
+		"run --kernel x --net user,queues=2" "run --kernel x --net tap=t,queues=0" \
+		"run --kernel x --net tap=t,queues=9" "run --kernel x --net bridge=b,queues=x" \
 		"run --kernel x --balloon=1x" "run --kernel x --balloon=-1M" \
 		"run --kernel x --mem 64M --balloon=64M" "run --kernel x --balloon=1k" \
 		"run --kernel x --rng=1" "run --kernel x y" "check x" "check --no-such" \

@@ -98,6 +98,8 @@ guest_init() {
 		for n in 1 2 3 4 5; do [ "$(cat /sys/class/net/eth0/carrier)" = 1 ] || sleep 1; done
 		say "address $(cat /sys/class/net/eth0/address), carrier $(cat /sys/class/net/eth0/carrier)"
 		say "vectors: $(grep -c 'PCI-MSI.*virtio0-[io]' /proc/interrupts)"
+		say "pairs of queues: $(ls /sys/class/net/eth0/queues | grep -c rx)"
+		interrupts() { awk -v name="virtio0-$1" '$NF == name { print $2 + $3 }' /proc/interrupts; }
 		mkdir /www
 		mv /file /www
 		case $(sed 's/.*role=//' /proc/cmdline) in
@@ -121,6 +123,11 @@ guest_init() {
 			wait_for http://10.9.0.100:8000/up
 			say "fetched $(fetch http://10.9.0.2/file | sum)"
 			ping -c 2 -W 3 10.9.0.3 >/dev/null || say "10.9.0.3 does not answer"
+			for cpu in 0 1; do
+				before=$(interrupts input.$cpu)
+				say "CPU $cpu fetched $(taskset $((1 + cpu)) wget -q -O - http://10.9.0.2/file | sum)"
+				say "interrupts of queue $cpu: $(($(interrupts input.$cpu) - before))"
+			done
 			;;
 		esac
 		say done
@@ -151,7 +158,7 @@ run_guests() {
 	start user user --net user,forward=8080:80
 	start one server2 --net bridge=br0
 	start other server3 --net bridge=br1,mac=02:00:00:00:00:03
-	start client client --net bridge=br0,mac=02:00:00:00:00:01
+	start client client --cpus 2 --net bridge=br0,mac=02:00:00:00:00:01,queues=2
 	until_says user serving
 	ns timeout 60 busybox wget -q -O fetched http://127.0.0.1:8080/file || echo "nothing forwarded" >fetched
 	: >www/fetched
@@ -213,6 +220,7 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	has client "address 02:00:00:00:00:01, carrier 1"
 	has other "address 02:00:00:00:00:03, carrier 1"
 	has user "vectors: 2"
+	has user "pairs of queues: 1"
 	grep -qE 'hull-guest: address 02:[0-9a-f:]{14}, carrier 1' one.out
 	[ "$(grep -ho 'address [0-9a-f:]*' ./*.out | sort -u | wc -l)" -eq 4 ]
 }
@@ -220,6 +228,16 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 @test "guests on one bridge reach each other" {
 	has client "fetched $(sum www/file)"
 	[ "$(cat client.status)" -eq 0 ]
+}
+
+@test "a card with two pairs of queues has frames of each CPU by its own" {
+	local cpu
+	has client "vectors: 4"
+	has client "pairs of queues: 2"
+	for cpu in 0 1; do
+		has client "CPU $cpu fetched $(sum www/file)"
+		[ "$(tr -d '\r' <client.out | sed -n "s/.*interrupts of queue $cpu: //p")" -ge 20 ]
+	done
 }
 
 @test "a guest on another bridge is not reached" {
@@ -241,7 +259,7 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	[ -z "${HULL_LONG-}" ] || chains=25000 seconds=$((LIMIT * 60))
 	chains=${HULL_CHAINS:-$chains}
 	run ns timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
-		--net user --net tap=hostile --timeout $((seconds - 10)) </dev/null
+		--net user --net tap=hostile,queues=4 --timeout $((seconds - 10)) </dev/null
 	printf '%s\n' "$output"
 	[ "$status" -eq 0 ]
 	[ "$(grep -c "$chains chains, answered [1-9][0-9]*, needed a reset [1-9].*; works" <<<"$output")" -eq 2 ]

@@ -85,7 +85,7 @@ static const int sharing[] = {
 static const unsigned long requests[] = {
 	TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ, TIOCGPTN, TCFLSH, TIOCGPGRP,
 	FIONREAD, FIONBIO, FIOCLEX,
-	BLKDISCARD, BLKZEROOUT, TUNSETOFFLOAD, TUNSETVNETHDRSZ,
+	BLKDISCARD, BLKZEROOUT, TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETQUEUE,
 };
 
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Frames of virtio-net's driver: what their headers name lies within them. */
+/*
+ * Frames of virtio-net's driver: what their headers name lies within them; and its commands: no
+ * pair of queues is used that is not there.
+ */
 #include "virtio.h"
-#include "virtio/net.h"
+#include "virtio/net_ctrl.h"
+
+#define PAIRS	3
 
 static void check(const struct chain *chain, uint64_t features, const struct net_send *send)
 {
@@ -47,6 +52,18 @@ static void check_received(const uint8_t *data, size_t size, uint64_t features)
 		abort();
 }
 
+static void check_command(const struct chain *chain, uint64_t features)
+{
+	struct net_command command;
+	const char *wrong = net_ctrl_parse(chain, features, PAIRS, &command);
+
+	if (wrong ? command.pairs || (chain->writes && chain->read_size >= 2) :
+		    !chain->write_size || command.pairs > PAIRS)
+		abort();
+	if (command.pairs && (!(features & 1ULL << VIRTIO_NET_F_MQ) || chain->read_size < 4))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct guest_memory *memory = fuzz_memory();
@@ -62,12 +79,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		   (data[size - 1] & 2 ? 1ULL << VIRTIO_NET_F_HOST_TSO4 : 0) |
 		   (data[size - 1] & 4 ? 1ULL << VIRTIO_NET_F_HOST_TSO6 : 0) |
 		   (data[size - 1] & 8 ? 1ULL << VIRTIO_NET_F_GUEST_CSUM : 0) |
-		   (data[size - 1] & 16 ? 1ULL << VIRTIO_NET_F_GUEST_TSO4 : 0);
+		   (data[size - 1] & 16 ? 1ULL << VIRTIO_NET_F_GUEST_TSO4 : 0) |
+		   (data[size - 1] & 32 ? 1ULL << VIRTIO_NET_F_MQ : 0);
 	while (queue_take(&queue, &chain) > 0 && queue.last_avail < 1000) {
 		if (net_parse(&chain, features, &send) == NET_GOOD)
 			check(&chain, features, &send);
 		else if (!send.why)
 			abort();
+		check_command(&chain, features);
 		queue_give(&queue, &chain, 0);
 	}
 	check_received(data, size, features);

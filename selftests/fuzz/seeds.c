@@ -71,6 +71,27 @@ static void image_frame(struct image *image)
 	image->blob.size = at - image->data;
 }
 
+/* Two pairs of queues are to be used. */
+static void image_command(struct image *image)
+{
+	const struct vring_desc desc[8] = {
+		{ 0x20000, 4, VRING_DESC_F_NEXT, 1 },
+		{ 0x30000, 1, VRING_DESC_F_WRITE, 0 },
+	};
+	const uint16_t avail[3 + 8] = { 0, 1, 0 };
+	const uint8_t command[] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0 };
+	uint8_t *at = image->data;
+
+	memset(image, 0, sizeof(*image));
+	*at++ = 3 << 4;
+	memcpy(at, desc, sizeof(desc));
+	memcpy(at += sizeof(desc), avail, sizeof(avail));
+	memcpy(at += sizeof(avail), command, sizeof(command));
+	at += sizeof(command);
+	*at++ = 0xff;
+	image->blob.size = at - image->data;
+}
+
 /* A port is opened, by a control message. */
 static void image_message(struct image *image)
 {
@@ -239,6 +260,8 @@ int main(int argc, char **argv)
 	bad |= put(argv[1], "blk/seed", &image);
 	image_frame(&image);
 	bad |= put(argv[1], "net/seed", &image);
+	image_command(&image);
+	bad |= put(argv[1], "net/seed-command", &image);
 	image_message(&image);
 	bad |= put(argv[1], "console/seed", &image);
 	image_pages(&image, 0);

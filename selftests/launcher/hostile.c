@@ -218,12 +218,19 @@ static void fill_buffers(void)
 		some_descriptor((volatile struct desc *)(BUFFERS + 0x8000) + i, i);
 }
 
-/* A frame as network cards want it, often one too short or too long. */
+/* A frame as network cards want it, often one too short or too long; or a command. */
 static void almost_good_frame(void)
 {
 	static const uint32_t lengths[] = { 13, 14, 60, 1514, 3000, 65550, 65551, 100000 };
 	uint32_t r = next_random();
 
+	/* Use so many pairs of queues. */
+	if (!(r >> 24 & 3)) {
+		*(volatile uint32_t *)BUFFERS = 4 | (r & 7) << 16;
+		desc[0] = (struct desc){ BUFFERS, r & 0x70 ? 4 : r >> 8 & 7, NEXT, 1 };
+		desc[1] = (struct desc){ BUFFERS + 0x10000, 1, r >> 16 & 7 ? WRITE : 0, 0 };
+		return;
+	}
 	desc[0].addr = BUFFERS + (r & 7) * 0x1000;
 	desc[0].len = r & 0x70 ? 12 : r >> 8 & 15;
 	desc[0].flags = NEXT;
@@ -356,6 +363,9 @@ static void attack(const struct device *device, uint32_t chains)
 		/* Of consoles: several ports, most of the time. */
 		if (device->type == 3 && next_random() & 7)
 			features |= 1U << 1;
+		/* Of network cards: the control queue, several pairs. */
+		if (device->type == 1 && next_random() & 3)
+			features |= 1U << 17 | 1U << 22;
 		/* Of balloons: statistics, reports. */
 		if (device->type == 5)
 			features |= next_random() & 0x36;

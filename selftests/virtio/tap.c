@@ -78,7 +78,7 @@ static struct net *port(const char *bridge, uint8_t number)
 {
 	const uint8_t mac[NET_MAC] = { 2, 0, 0, 0, 0, number };
 	struct failure why = { "" };
-	struct net *net = bridge_open(bridge, mac, &why);
+	struct net *net = bridge_open(bridge, mac, 1, &why);
 
 	if (!net)
 		printf("# %s\n", why.text);
@@ -146,11 +146,11 @@ static bool sum_right(void)
 static void test_made(void)
 {
 	struct failure why;
-	struct net *net = tap_open("mine", &why);
+	struct net *net = tap_open("mine", 1, &why);
 
 	EXPECT(net && net->offloads == (NET_CSUM | NET_TSO4 | NET_TSO6));
 	EXPECT(if_nametoindex("mine"));
-	EXPECT(!tap_open("mine", &why));
+	EXPECT(!tap_open("mine", 1, &why));
 	EXPECT(strstr(why.text, "mine is in use by another process"));
 	net->ops->destroy(net);
 	EXPECT(!if_nametoindex("mine"));
@@ -166,11 +166,86 @@ static void test_persistent(void)
 	EXPECT_EQ(0, ioctl(fd, TUNSETIFF, &request));
 	EXPECT_EQ(0, ioctl(fd, TUNSETPERSIST, 1));
 	close(fd);
-	net = tap_open("stays", &why);
+	net = tap_open("stays", 1, &why);
 	EXPECT(net);
 	net->ops->destroy(net);
 	EXPECT(if_nametoindex("stays"));
 	remove_link("stays");
+}
+
+/* Frames for the first queue alone, until the other is active; what is sent by either goes out. */
+static void test_queues(void)
+{
+	const struct virtio_net_hdr_v1 nothing = { 0 };
+	const uint8_t mac[NET_MAC] = { 2, 0, 0, 0, 0, 1 };
+	unsigned int got[2] = { 0 }, i;
+	struct failure why = { "" };
+	struct net *net, *second, *other;
+
+	make_bridge("br0");
+	net = bridge_open("br0", mac, 2, &why);
+	EXPECT(net && net->next && !net->next->next);
+	if (!net)
+		return;
+	second = net->next;
+	other = port("br0", 2);
+	for (i = 0; i < 2; i++) {
+		/* The kernel answers by the queue that a connection came from. */
+		start_segment(1, 100);
+		send_bytes(i ? second : net, &nothing, 154);
+		EXPECT_EQ(154, receive(other, 1));
+		if (!i)
+			EXPECT_EQ(0, second->ops->set_active(second, true));
+	}
+	for (i = 0; i < 64; i++) {
+		size_t size = start_segment(2, 100);
+
+		/* Connections: ports of their own. */
+		frame[35] = i;
+		send_bytes(other, &nothing, size);
+	}
+	while (receive(net, 2))
+		got[0]++;
+	while (receive(second, 2))
+		got[1]++;
+	printf("# %u frames by one queue, %u by the other\n", got[0], got[1]);
+	EXPECT_EQ(64, got[0] + got[1]);
+	EXPECT(got[0] && got[1]);
+	EXPECT_EQ(0, second->ops->set_active(second, false));
+	start_frame(2, ETHERTYPE_TEST);
+	for (i = 0; i < 8; i++)
+		send_bytes(other, &nothing, 60);
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(60, receive(net, 2));
+	EXPECT_EQ(0, receive(second, 2));
+	net->ops->destroy(net);
+	EXPECT(!if_nametoindex("hull0"));
+	other->ops->destroy(other);
+	remove_link("br0");
+}
+
+static void test_queues_refused(void)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI, .ifr_name = "stays" };
+	int fd = open("/dev/net/tun", O_RDWR);
+	struct failure why;
+	struct net *net;
+
+	EXPECT_EQ(0, ioctl(fd, TUNSETIFF, &request));
+	EXPECT_EQ(0, ioctl(fd, TUNSETPERSIST, 1));
+	close(fd);
+	EXPECT(!tap_open("stays", 2, &why));
+	EXPECT(strstr(why.text, "was not made for several queues"));
+	remove_link("stays");
+	net = tap_open("mine", 2, &why);
+	EXPECT(net);
+	/* Anybody may take a queue of such a device, and would get a part of the frames. */
+	EXPECT(!tap_open("mine", 2, &why));
+	EXPECT(strstr(why.text, "mine is in use by another process"));
+	EXPECT(!tap_open("mine", 1, &why));
+	EXPECT(strstr(why.text, "was made for several queues"));
+	net->ops->destroy(net);
+	EXPECT(!if_nametoindex("mine"));
 }
 
 static void test_refused(void)
@@ -179,15 +254,15 @@ static void test_refused(void)
 	struct failure why;
 	struct net *net;
 
-	EXPECT(!tap_open("lo", &why));
+	EXPECT(!tap_open("lo", 1, &why));
 	EXPECT(strstr(why.text, "lo is no tap device"));
-	EXPECT(!bridge_open("lo", mac, &why));
+	EXPECT(!bridge_open("lo", mac, 1, &why));
 	EXPECT(!strcmp(why.text, "lo is no bridge"));
-	EXPECT(!bridge_open("missing", mac, &why));
+	EXPECT(!bridge_open("missing", mac, 1, &why));
 	EXPECT(strstr(why.text, "there is no bridge missing"));
 	make_bridge("br0");
 	net = port("br0", 1);
-	EXPECT(!bridge_open("br0", mac, &why));
+	EXPECT(!bridge_open("br0", mac, 1, &why));
 	EXPECT(strstr(why.text, "another guest on bridge br0 has the card's address"));
 	EXPECT(if_nametoindex("hull0") && !if_nametoindex("hull1"));
 	net->ops->destroy(net);
@@ -271,7 +346,7 @@ static void test_gone(void)
 {
 	struct virtio_net_hdr_v1 with;
 	struct failure why = { "" };
-	struct net *net = tap_open("mine", &why);
+	struct net *net = tap_open("mine", 1, &why);
 
 	while (net->ops->receive(net, &with, frame, NET_FRAME_MAX, &why) > 0)
 		;
@@ -286,6 +361,8 @@ static const struct test tests[] = {
 	{ "a tap device that is made goes again", test_made },
 	{ "one that was there stays", test_persistent },
 	{ "interfaces that cannot be used", test_refused },
+	{ "a device with several queues", test_queues },
+	{ "several queues where they cannot be", test_queues_refused },
 	{ "ports of a bridge reach each other, and no other's", test_bridges },
 	{ "checksums and segments left to do", test_offloads },
 	{ "a tap device that is removed", test_gone },

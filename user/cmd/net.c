@@ -57,6 +57,20 @@ static void parse_forward(struct argp_state *state, char *text, struct net_confi
 			   "as 8080:80 or udp:127.0.0.1:5353:53", before);
 }
 
+static void parse_queues(struct argp_state *state, const char *text, struct net_config *net)
+{
+	unsigned long queues;
+	char *end;
+
+	if (net->kind == NET_USER)
+		argp_error(state, "--net user,queues=%s: that network has one queue; those of "
+			   "tap=NAME and bridge=NAME have several", text);
+	queues = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || !queues || queues > NET_QUEUES_MAX)
+		argp_error(state, "--net: queues=%s: must be 1 to %u", text, NET_QUEUES_MAX);
+	net->queues = queues;
+}
+
 static void parse_word(struct argp_state *state, char *word, struct net_config *net)
 {
 	if (!strncmp(word, "mac=", 4)) {
@@ -66,9 +80,11 @@ static void parse_word(struct argp_state *state, char *word, struct net_config *
 				   "02:12:34:56:78:9a", word);
 	} else if (!strncmp(word, "forward=", 8) && net->kind == NET_USER) {
 		parse_forward(state, word + 8, net);
+	} else if (!strncmp(word, "queues=", 7)) {
+		parse_queues(state, word + 7, net);
 	} else {
-		argp_error(state, "--net: what is '%s'? user may be followed by forward=..., all "
-			   "by mac=MAC", word);
+		argp_error(state, "--net: what is '%s'? user may be followed by forward=..., tap and "
+			   "bridge by queues=N, all by mac=MAC", word);
 	}
 }
 
@@ -101,6 +117,7 @@ void parse_net(struct argp_state *state, char *arg, struct machine_config *machi
 	if (machine->nets == MACHINE_NETS)
 		argp_error(state, "more than %u network cards", MACHINE_NETS);
 	machine->nets++;
+	net->queues = 1;
 	if (parse_kind(kind, net))
 		argp_error(state, "--net %s: must be user, tap=NAME or bridge=NAME; a name has 1 to "
 			   "%u characters", kind, IFNAMSIZ - 1);

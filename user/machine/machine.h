@@ -88,6 +88,7 @@ enum net_kind { NET_USER, NET_TAP, NET_BRIDGE };
 /**
  * struct net_config - a network card and what it is connected with
  * @name: of the tap device or bridge; else empty
+ * @queues: pairs of them, 1 to NET_QUEUES_MAX; with NET_USER 1
  * @has_mac: @mac was chosen; else it is derived
  * @forward: connections to the guest
  * @forwards: how many
@@ -95,6 +96,7 @@ enum net_kind { NET_USER, NET_TAP, NET_BRIDGE };
 struct net_config {
 	enum net_kind kind;
 	char name[IFNAMSIZ];
+	unsigned int queues;
 	bool has_mac;
 	uint8_t mac[NET_MAC];
 	struct net_forward forward[NET_FORWARDS];

@@ -166,10 +166,10 @@ static struct net *open_net(const struct machine_config *machine, unsigned int i
 	case NET_USER:
 		return user_open(config->forward, config->forwards, why);
 	case NET_TAP:
-		return tap_open(config->name, why);
+		return tap_open(config->name, config->queues, why);
 	case NET_BRIDGE:
 		card_address(machine, index, mac);
-		return bridge_open(config->name, mac, why);
+		return bridge_open(config->name, mac, config->queues, why);
 	}
 	return NULL;
 }

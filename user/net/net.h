@@ -27,6 +27,8 @@
 
 #define NET_MAC		6
 
+#define NET_QUEUES_MAX	8
+
 /* Frames with work left to do, in both directions. The latter two come with the first only. */
 enum net_offload {
 	NET_CSUM = 1 << 0,	/* a checksum to be filled in (or that need not be looked at) */
@@ -45,27 +47,32 @@ struct net;
  *	NET_FRAME_MAX. What cannot be sent now is dropped
  * @receive: the next frame's size, 0: none now, @event tells when there is, -1: never again, with a
  *	reason. A frame is up to @room bytes, those longer are dropped
- * @destroy: frees
+ * @set_active: of a queue that is not the first: frames may arrive by it, or may not, as at first.
+ *	Returns 0 or -1
+ * @destroy: frees, also the queues after it
  */
 struct net_ops {
 	void (*set_offloads)(struct net *net, unsigned int offloads);
 	void (*send)(struct net *net, const struct iovec *iov, unsigned int count, size_t size);
 	ssize_t (*receive)(struct net *net, struct virtio_net_hdr_v1 *header, void *frame,
 			   size_t room, struct failure *why);
+	int (*set_active)(struct net *net, bool active);
 	void (*destroy)(struct net *net);
 };
 
 /**
- * struct net - a backend
+ * struct net - a backend, or one of its queues
  * @name: for messages
  * @offloads: NET_*, of frames in both directions
  * @event: fd that is readable when receive() has something to do
+ * @next: its next queue, in which frames of other connections are; or NULL
  */
 struct net {
 	const struct net_ops *ops;
 	const char *name;
 	unsigned int offloads;
 	int event;
+	struct net *next;
 };
 
 /* ---- user.c: connections of the launcher's own, without root -------------------------------- */
@@ -88,10 +95,14 @@ struct net *user_open(const struct net_forward *forward, unsigned int count, str
 
 /* ---- tap.c: tap devices of the host --------------------------------------------------------- */
 
-/* The tap device @name, which is made if there is none, and removed at the end then. */
-struct net *tap_open(const char *name, struct failure *why);
+/*
+ * The tap device @name, which is made if there is none, and removed at the end then. @queues: 1 to
+ * NET_QUEUES_MAX; one that there is must have been made for several, if it is to have them.
+ */
+struct net *tap_open(const char *name, unsigned int queues, struct failure *why);
 
 /* A tap device made for this, as a port of @bridge. @mac: the card's. */
-struct net *bridge_open(const char *bridge, const uint8_t mac[NET_MAC], struct failure *why);
+struct net *bridge_open(const char *bridge, const uint8_t mac[NET_MAC], unsigned int queues,
+			struct failure *why);
 
 #endif

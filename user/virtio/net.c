@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
-#include "virtio/net.h"
+#include "virtio/net_ctrl.h"
 
 /* After so many frames it is another one's turn: the other direction's, or a reset's. */
 #define TURN		256
@@ -25,16 +26,18 @@
 #define TCP_HEADER	20
 #define TCP_CHECKSUM	16		/* where it is in that */
 
-struct net_device {
-	struct virtio_device device;
-	char name[16];
-	struct virtio_net_config config;
+/* Changes of the number of pairs in a second: each is some work for all of the host's network. */
+#define CHANGES_MAX	8
+
+_Static_assert(NET_QUEUES * NET_QUEUES_MAX + 1 <= VIRTIO_QUEUES_MAX, "pairs and the control queue");
+
+/* A queue for each direction, and the network's queue behind them. */
+struct net_pair {
+	struct net_device *device;
+	unsigned int index;
 	struct net *net;
 	struct watch watch;
 	bool watching;
-	bool gone;			/* the network is, for ever */
-	struct notice notice;
-	struct chain send;
 
 	/* The frame that was received last; 0: none waits. */
 	struct virtio_net_hdr_v1 header;
@@ -45,6 +48,37 @@ struct net_device {
 	struct chain *chain;
 	unsigned int chains;
 };
+
+/**
+ * struct net_device - a network card
+ * @gone: the network is, for ever
+ * @chain: a frame to be sent, or a command
+ * @pairs: there are
+ * @active: of them, the first ones, may have frames for the driver
+ * @changes: of @active, in the second @changed
+ */
+struct net_device {
+	struct virtio_device device;
+	char name[16];
+	struct virtio_net_config config;
+	bool gone;
+	struct notice notice;
+	struct chain chain;
+	unsigned int pairs, active;
+	unsigned int changes;
+	time_t changed;
+	struct net_pair *pair;
+};
+
+static struct virtio_queue *queue_of(const struct net_pair *pair, unsigned int which)
+{
+	return &pair->device->device.queue[NET_QUEUES * pair->index + which];
+}
+
+static bool is_active(const struct net_pair *pair)
+{
+	return pair->index < pair->device->active;
+}
 
 /* ---- headers -------------------------------------------------------------------------------- */
 
@@ -163,13 +197,16 @@ bool net_deliverable(struct virtio_net_hdr_v1 *header, size_t size, uint64_t fea
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-static void send_chain(struct net_device *net)
+static void send_chain(struct net_pair *pair)
 {
+	struct net_device *net = pair->device;
+	/* What is sent by a pair that is not in use goes the way of the first. */
+	struct net *to = is_active(pair) ? pair->net : net->pair[0].net;
 	struct iovec iov[1 + QUEUE_SIZE_MAX];
 	struct net_send send;
 	unsigned int count;
 
-	switch (net_parse(&net->send, net->device.accepted, &send)) {
+	switch (net_parse(&net->chain, net->device.accepted, &send)) {
 	case NET_BREAK:
 		virtio_break(&net->device, send.why);
 		return;
@@ -179,20 +216,20 @@ static void send_chain(struct net_device *net)
 		break;
 	case NET_GOOD:
 		iov[0] = (struct iovec){ &send.header, NET_HEADER };
-		count = chain_slice(&net->send, false, NET_HEADER, send.size, iov + 1);
-		net->net->ops->send(net->net, iov, count + 1, send.size);
+		count = chain_slice(&net->chain, false, NET_HEADER, send.size, iov + 1);
+		to->ops->send(to, iov, count + 1, send.size);
 		break;
 	}
-	virtio_give(&net->device.queue[NET_QUEUE_SEND], &net->send, 0);
+	virtio_give(queue_of(pair, NET_QUEUE_SEND), &net->chain, 0);
 }
 
-static void send_some(struct net_device *net)
+static void send_some(struct net_pair *pair)
 {
-	struct virtio_queue *queue = &net->device.queue[NET_QUEUE_SEND];
+	struct virtio_queue *queue = queue_of(pair, NET_QUEUE_SEND);
 	unsigned int left = TURN;
 
-	while (left && virtio_take(queue, &net->send)) {
-		send_chain(net);
+	while (left && virtio_take(queue, &pair->device->chain)) {
+		send_chain(pair);
 		left--;
 	}
 	virtio_signal(queue);
@@ -202,15 +239,17 @@ static void send_some(struct net_device *net)
 
 /* ---- receiving ------------------------------------------------------------------------------ */
 
-static void watch(struct net_device *net, bool on)
+static void watch(struct net_pair *pair, bool on)
 {
-	if (on == net->watching)
+	struct worker *worker = &pair->device->device.worker;
+
+	if (on == pair->watching)
 		return;
 	if (!on)
-		worker_unwatch(&net->device.worker, &net->watch);
-	else if (worker_watch(&net->device.worker, &net->watch, EPOLLIN))
+		worker_unwatch(worker, &pair->watch);
+	else if (worker_watch(worker, &pair->watch, EPOLLIN))
 		return;
-	net->watching = on;
+	pair->watching = on;
 }
 
 /* The network has gone: the guest sees a cable pulled. */
@@ -225,19 +264,19 @@ static void pull(struct net_device *net, const struct failure *why)
 }
 
 /* True: a frame waits. */
-static bool fetch(struct net_device *net)
+static bool fetch(struct net_pair *pair)
 {
 	struct failure why = { "" };
 	ssize_t size = 0;
 
-	if (!net->size && !net->gone)
-		size = net->net->ops->receive(net->net, &net->header, net->frame,
-					      sizeof(net->frame), &why);
+	if (!pair->size && !pair->device->gone)
+		size = pair->net->ops->receive(pair->net, &pair->header, pair->frame,
+					       sizeof(pair->frame), &why);
 	if (size < 0)
-		pull(net, &why);
+		pull(pair->device, &why);
 	if (size > 0)
-		net->size = size;
-	return net->size;
+		pair->size = size;
+	return pair->size;
 }
 
 /* Is this buffer one that frames can be put into? */
@@ -255,84 +294,169 @@ static bool check_buffer(struct net_device *net, const struct chain *chain)
 enum room { ROOM_ENOUGH, ROOM_WAIT, ROOM_NEVER };
 
 /* Takes buffers until the frame fits. */
-static enum room make_room(struct net_device *net)
+static enum room make_room(struct net_pair *pair)
 {
-	struct virtio_queue *queue = &net->device.queue[NET_QUEUE_RECEIVE];
-	unsigned int most = virtio_has(&net->device, VIRTIO_NET_F_MRG_RXBUF) ?
+	struct virtio_queue *queue = queue_of(pair, NET_QUEUE_RECEIVE);
+	unsigned int most = virtio_has(queue->device, VIRTIO_NET_F_MRG_RXBUF) ?
 			    queue->ring.setup.size : 1;
 	uint64_t room = 0;
 	unsigned int i;
 
-	for (i = 0; room < NET_HEADER + net->size; i++) {
+	for (i = 0; room < NET_HEADER + pair->size; i++) {
 		if (i == most)
 			return ROOM_NEVER;
-		if (i == net->chains) {
-			if (!virtio_take(queue, &net->chain[i]))
+		if (i == pair->chains) {
+			if (!virtio_take(queue, &pair->chain[i]))
 				return ROOM_WAIT;
-			if (!check_buffer(net, &net->chain[i]))
+			if (!check_buffer(pair->device, &pair->chain[i]))
 				return ROOM_WAIT;
-			net->chains++;
+			pair->chains++;
 		}
-		room += net->chain[i].write_size;
+		room += pair->chain[i].write_size;
 	}
-	net->header.num_buffers = htole16(i);
+	pair->header.num_buffers = htole16(i);
 	return ROOM_ENOUGH;
 }
 
 /* Into the first buffers, which the driver gets together. */
-static void deliver(struct net_device *net)
+static void deliver(struct net_pair *pair)
 {
-	struct virtio_queue *queue = &net->device.queue[NET_QUEUE_RECEIVE];
-	unsigned int used = le16toh(net->header.num_buffers), i;
+	struct virtio_queue *queue = queue_of(pair, NET_QUEUE_RECEIVE);
+	unsigned int used = le16toh(pair->header.num_buffers), i;
 	size_t done = 0;
 
 	for (i = 0; i < used; i++) {
-		const struct chain *chain = &net->chain[i];
+		const struct chain *chain = &pair->chain[i];
 		size_t skip = i ? 0 : NET_HEADER, part;
 
 		if (!i)
-			chain_write(chain, 0, &net->header, NET_HEADER);
-		part = chain_write(chain, skip, net->frame + done, net->size - done);
+			chain_write(chain, 0, &pair->header, NET_HEADER);
+		part = chain_write(chain, skip, pair->frame + done, pair->size - done);
 		done += part;
 		if (i + 1 < used)
 			virtio_put(queue, chain, skip + part);
 		else
 			virtio_give(queue, chain, skip + part);
 	}
-	net->chains -= used;
-	memmove(net->chain, net->chain + used, net->chains * sizeof(*net->chain));
+	pair->chains -= used;
+	memmove(pair->chain, pair->chain + used, pair->chains * sizeof(*pair->chain));
 }
 
-static void receive_some(struct net_device *net)
+static void receive_some(struct net_pair *pair)
 {
-	struct virtio_queue *queue = &net->device.queue[NET_QUEUE_RECEIVE];
+	struct virtio_queue *queue = queue_of(pair, NET_QUEUE_RECEIVE);
 	enum room room = ROOM_ENOUGH;
 	unsigned int left = TURN;
 
-	while (left && room != ROOM_WAIT && fetch(net)) {
+	if (!is_active(pair))
+		return;
+	while (left && room != ROOM_WAIT && fetch(pair)) {
 		left--;
-		if (net_deliverable(&net->header, net->size, net->device.accepted)) {
-			room = make_room(net);
+		if (net_deliverable(&pair->header, pair->size, pair->device->device.accepted)) {
+			room = make_room(pair);
 			if (room == ROOM_WAIT)
 				break;
 			if (room == ROOM_ENOUGH)
-				deliver(net);
+				deliver(pair);
 		}
-		net->size = 0;
+		pair->size = 0;
 	}
 	virtio_signal(queue);
 	/* Without room the driver's next kick goes on; else what the network has does. */
-	watch(net, room != ROOM_WAIT && !net->gone);
+	watch(pair, room != ROOM_WAIT && !pair->device->gone);
 }
 
 static void net_ready(void *opaque)
 {
-	struct net_device *net = opaque;
+	struct net_pair *pair = opaque;
 
-	if (net->device.queue[NET_QUEUE_RECEIVE].live)
-		receive_some(net);
+	if (queue_of(pair, NET_QUEUE_RECEIVE)->live)
+		receive_some(pair);
 	else
-		watch(net, false);
+		watch(pair, false);
+}
+
+/* ---- how many pairs are in use -------------------------------------------------------------- */
+
+static int set_active(struct net_pair *pair, bool active)
+{
+	if (pair->net->ops->set_active(pair->net, active))
+		return -1;
+	if (!active) {
+		watch(pair, false);
+		pair->size = 0;
+	}
+	return 0;
+}
+
+/* All of it or nothing. */
+static int set_pairs(struct net_device *net, unsigned int pairs)
+{
+	while (net->active > pairs) {
+		if (set_active(&net->pair[net->active - 1], false))
+			return -1;
+		net->active--;
+	}
+	while (net->active < pairs) {
+		if (set_active(&net->pair[net->active], true))
+			return -1;
+		net->active++;
+	}
+	return 0;
+}
+
+static bool may_change(struct net_device *net)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec != net->changed) {
+		net->changed = now.tv_sec;
+		net->changes = 0;
+	}
+	return net->changes++ < CHANGES_MAX;
+}
+
+static bool obey(struct net_device *net, const struct net_command *command)
+{
+	unsigned int before = net->active, i;
+
+	if (!command->pairs || command->pairs == before)
+		return command->pairs;
+	if (!may_change(net))
+		return false;
+	if (set_pairs(net, command->pairs)) {
+		set_pairs(net, before);
+		return false;
+	}
+	for (i = before; i < net->active; i++)
+		if (queue_of(&net->pair[i], NET_QUEUE_RECEIVE)->live)
+			receive_some(&net->pair[i]);
+	return true;
+}
+
+static void obey_some(struct net_device *net, struct virtio_queue *queue)
+{
+	unsigned int left = TURN;
+
+	while (left && virtio_take(queue, &net->chain)) {
+		struct net_command command;
+		const char *wrong = net_ctrl_parse(&net->chain, net->device.accepted, net->pairs,
+						   &command);
+		uint8_t answer;
+
+		if (wrong) {
+			virtio_break(&net->device, wrong);
+			return;
+		}
+		answer = obey(net, &command) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+		chain_write(&net->chain, 0, &answer, sizeof(answer));
+		virtio_give(queue, &net->chain, sizeof(answer));
+		left--;
+	}
+	virtio_signal(queue);
+	if (!left)
+		event_signal(queue->kick);
 }
 
 /* ---- the device ----------------------------------------------------------------------------- */
@@ -340,39 +464,60 @@ static void net_ready(void *opaque)
 static void start(struct virtio_device *device)
 {
 	struct net_device *net = (struct net_device *)device;
+	struct net *first = net->pair[0].net;
 
-	if (net->net->ops->set_offloads)
-		net->net->ops->set_offloads(net->net, guest_offloads(device->accepted));
+	if (first->ops->set_offloads)
+		first->ops->set_offloads(first, guest_offloads(device->accepted));
+}
+
+/* Of several pairs the driver may know only one. */
+static unsigned int control_queue(const struct net_device *net)
+{
+	return NET_QUEUES * (virtio_has(&net->device, VIRTIO_NET_F_MQ) ? net->pairs : 1);
 }
 
 static void kick(struct virtio_device *device, unsigned int index)
 {
 	struct net_device *net = (struct net_device *)device;
+	unsigned int pair = index / NET_QUEUES;
 
-	if (index == NET_QUEUE_RECEIVE)
-		receive_some(net);
+	if (virtio_has(device, VIRTIO_NET_F_CTRL_VQ) && index == control_queue(net))
+		obey_some(net, &device->queue[index]);
+	else if (pair == net->pairs)
+		return;
+	else if (index % NET_QUEUES == NET_QUEUE_RECEIVE)
+		receive_some(&net->pair[pair]);
 	else
-		send_some(net);
+		send_some(&net->pair[pair]);
 }
 
-/* Frames are sent at once; the one that waits for buffers is lost. */
+/* Frames are sent and commands obeyed at once; the frame that waits for buffers is lost. */
 static void drain(struct virtio_device *device, unsigned int index)
 {
 	struct net_device *net = (struct net_device *)device;
+	struct net_pair *pair = &net->pair[index / NET_QUEUES];
 
-	if (index != NET_QUEUE_RECEIVE)
+	if (index % NET_QUEUES != NET_QUEUE_RECEIVE || index / NET_QUEUES == net->pairs)
 		return;
-	watch(net, false);
-	net->chains = 0;
-	net->size = 0;
+	watch(pair, false);
+	pair->chains = 0;
+	pair->size = 0;
+}
+
+static void stop(struct virtio_device *device)
+{
+	set_pairs((struct net_device *)device, 1);
 }
 
 static void destroy(struct virtio_device *device)
 {
 	struct net_device *net = (struct net_device *)device;
+	unsigned int i;
 
-	net->net->ops->destroy(net->net);
-	free(net->chain);
+	net->pair[0].net->ops->destroy(net->pair[0].net);
+	for (i = 0; i < net->pairs; i++)
+		free(net->pair[i].chain);
+	free(net->pair);
 	free(net);
 }
 
@@ -381,6 +526,8 @@ static uint64_t features(const struct net *net)
 	uint64_t features = VIRTIO_COMMON_FEATURES | 1ULL << VIRTIO_NET_F_MAC |
 			    1ULL << VIRTIO_NET_F_STATUS | 1ULL << VIRTIO_NET_F_MRG_RXBUF;
 
+	if (net->next)
+		features |= 1ULL << VIRTIO_NET_F_CTRL_VQ | 1ULL << VIRTIO_NET_F_MQ;
 	if (net->offloads & NET_CSUM)
 		features |= 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM;
 	if (net->offloads & NET_TSO4)
@@ -390,37 +537,78 @@ static uint64_t features(const struct net *net)
 	return features;
 }
 
+static int add_pairs(struct net_device *net, struct net *backend)
+{
+	for (; backend; backend = backend->next) {
+		struct net_pair *pair = &net->pair[net->pairs];
+
+		pair->chain = calloc(QUEUE_SIZE_MAX, sizeof(*pair->chain));
+		if (!pair->chain)
+			return -1;
+		pair->device = net;
+		pair->index = net->pairs++;
+		pair->net = backend;
+		pair->watch = (struct watch){ backend->event, net_ready, pair };
+	}
+	return 0;
+}
+
+/* NULL: out of memory. */
+static struct net_device *allocate(struct net *backend)
+{
+	struct net_device *net = calloc(1, sizeof(*net));
+	struct net_pair *pair = calloc(NET_QUEUES_MAX, sizeof(*pair));
+
+	if (net && pair) {
+		net->pair = pair;
+		if (!add_pairs(net, backend))
+			return net;
+		while (net->pairs)
+			free(pair[--net->pairs].chain);
+	}
+	free(net);
+	free(pair);
+	return NULL;
+}
+
+static void describe(struct net_device *net, const char *name, const uint8_t mac[NET_MAC])
+{
+	static const struct virtio_ops ops = {
+		.start = start, .kick = kick, .drain = drain, .stop = stop, .destroy = destroy,
+	};
+	struct virtio_device *device = &net->device;
+
+	strncpy(net->name, name, sizeof(net->name) - 1);
+	memcpy(net->config.mac, mac, NET_MAC);
+	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	net->active = 1;
+	device->ops = &ops;
+	device->name = net->name;
+	device->type = VIRTIO_ID_NET;
+	device->offered = features(net->pair[0].net);
+	device->queues = NET_QUEUES * net->pairs;
+	device->config = &net->config;
+	/* Up to what no feature here makes valid. */
+	device->config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs);
+	if (net->pairs == 1)
+		return;
+	device->queues++;
+	net->config.max_virtqueue_pairs = htole16(net->pairs);
+	device->config_size = offsetof(struct virtio_net_config, mtu);
+}
+
 struct virtio_device *virtio_net_create(struct net *backend, const char *name,
 					const uint8_t mac[NET_MAC],
 					const struct guest_memory *memory, struct failure *why)
 {
-	static const struct virtio_ops ops = {
-		.start = start, .kick = kick, .drain = drain, .destroy = destroy,
-	};
-	struct net_device *net = calloc(1, sizeof(*net));
-	struct chain *chain = calloc(QUEUE_SIZE_MAX, sizeof(*chain));
+	struct net_device *net = allocate(backend);
 
-	if (!net || !chain) {
-		free(net);
-		free(chain);
+	if (!net) {
 		backend->ops->destroy(backend);
 		fail(why, "out of memory");
 		return NULL;
 	}
-	net->net = backend;
-	net->chain = chain;
-	net->watch = (struct watch){ backend->event, net_ready, net };
-	strncpy(net->name, name, sizeof(net->name) - 1);
-	memcpy(net->config.mac, mac, NET_MAC);
-	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
-	net->device.ops = &ops;
-	net->device.name = net->name;
-	net->device.type = VIRTIO_ID_NET;
-	net->device.offered = features(backend);
-	net->device.queues = NET_QUEUES;
-	net->device.config = &net->config;
-	/* Up to what no feature here makes valid. */
-	net->device.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs);
+	describe(net, name, mac);
 	if (virtio_create(&net->device, memory, why)) {
 		virtio_destroy(&net->device);
 		return NULL;

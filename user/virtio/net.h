@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * virtio-net: a network card with one queue in each direction.
+ * virtio-net: a network card with a pair of queues, one in each direction, for each queue of the
+ * network behind it; with several pairs also a control queue, by which the driver says how many it
+ * uses: one at first.
  */
 #ifndef HULL_VIRTIO_NET_H
 #define HULL_VIRTIO_NET_H
@@ -8,6 +10,7 @@
 #include "net/net.h"
 #include "virtio/virtio.h"
 
+/* Of a pair. The control queue follows all pairs, or the first where the others are not used. */
 enum { NET_QUEUE_RECEIVE, NET_QUEUE_SEND, NET_QUEUES };
 
 /*
