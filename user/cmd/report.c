@@ -276,14 +276,14 @@ static const struct {
 } balloon_name[VIRTIO_BALLOON_S_NR] = {
 	[VIRTIO_BALLOON_S_SWAP_IN] = { "guest: swapped in, KiB", true },
 	[VIRTIO_BALLOON_S_SWAP_OUT] = { "guest: swapped out, KiB", true },
-	[VIRTIO_BALLOON_S_MAJFLT] = { "guest: major faults" },
-	[VIRTIO_BALLOON_S_MINFLT] = { "guest: minor faults" },
+	[VIRTIO_BALLOON_S_MAJFLT] = { "guest: major faults", false },
+	[VIRTIO_BALLOON_S_MINFLT] = { "guest: minor faults", false },
 	[VIRTIO_BALLOON_S_MEMFREE] = { "guest: memory free, KiB", true },
 	[VIRTIO_BALLOON_S_MEMTOT] = { "guest: memory, KiB", true },
 	[VIRTIO_BALLOON_S_AVAIL] = { "guest: memory available, KiB", true },
 	[VIRTIO_BALLOON_S_CACHES] = { "guest: file caches, KiB", true },
-	[VIRTIO_BALLOON_S_HTLB_PGALLOC] = { "guest: huge pages made" },
-	[VIRTIO_BALLOON_S_HTLB_PGFAIL] = { "guest: huge pages not made" },
+	[VIRTIO_BALLOON_S_HTLB_PGALLOC] = { "guest: huge pages made", false },
+	[VIRTIO_BALLOON_S_HTLB_PGFAIL] = { "guest: huge pages not made", false },
 };
 
 static void print_count(const char *name, uint64_t count)
