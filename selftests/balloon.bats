@@ -9,21 +9,10 @@
 #
 # Run: scripts/lab bats selftests/balloon.bats, or as root where the module is loaded
 
+load guests
+
 setup_file() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
-	GUESTS=$TOP/selftests/build/launcher
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL GUESTS LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats selftests/balloon.bats"
-		return 1
-	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
-	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
-	export KERNEL
-	cd "$BATS_FILE_TMPDIR" || return
+	prepare
 	guest_init >init
 	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_balloon initramfs
 }
@@ -150,20 +139,15 @@ count() { sed -n "s/^$1 *//p" stderr; }
 
 @test "a balloon gives way before the guest runs out of memory" {
 	cd "$BATS_TEST_TMPDIR"
-	cat >init <<-'END'
-		#!/bin/sh
-		mount -t proc proc /proc
-		mount -t devtmpfs dev /dev
-		for module in /modules/*; do insmod "$module"; done
+	init_script >init <<-'END'
 		sleep 5
 		mkdir /data
 		mount -t tmpfs -o size=100% tmpfs /data
-		dd if=/dev/zero of=/data/used bs=1M count=120 && echo "hull-guest: all fits"
+		dd if=/dev/zero of=/data/used bs=1M count=120 && say "all fits"
 		poweroff -f
 	END
 	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_balloon initramfs
-	run timeout $((LIMIT * 4)) "$HULL" run --kernel "$KERNEL" --initrd initramfs --mem 256M \
-		--append "console=ttyS0 quiet panic=-1" --balloon=128M --stats </dev/null
+	run boot initramfs "" --mem 256M --balloon=128M --stats
 	printf '%s\n' "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *"hull-guest: all fits"* ]]
