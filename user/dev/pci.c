@@ -110,22 +110,35 @@ static bool msix_masked(const struct pci_function *function, unsigned int vector
 	       (msix->entry[vector].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
+bool pci_msix_message(const struct pci_function *function, unsigned int vector, uint64_t *address,
+		      uint32_t *data)
+{
+	const struct pci_msix *msix = &function->msix;
+	const struct pci_msix_entry *entry;
+
+	if (vector >= msix->count || !pci_msix_enabled(function) || msix_masked(function, vector))
+		return false;
+	entry = &msix->entry[vector];
+	*address = (uint64_t)entry->address_high << 32 | entry->address_low;
+	*data = entry->data;
+	return true;
+}
+
 void pci_msix_send(struct pci_function *function, unsigned int vector)
 {
 	const struct pci_platform *platform = &function->host->platform;
 	struct pci_msix *msix = &function->msix;
-	const struct pci_msix_entry *entry;
+	uint64_t address;
+	uint32_t data;
 
 	if (vector >= msix->count || !pci_msix_enabled(function))
 		return;
-	if (msix_masked(function, vector)) {
+	if (!pci_msix_message(function, vector, &address, &data)) {
 		msix->pending |= 1ULL << vector;
 		return;
 	}
-	entry = &msix->entry[vector];
 	msix->pending &= ~(1ULL << vector);
-	platform->send_msi(platform->opaque, (uint64_t)entry->address_high << 32 |
-			   entry->address_low, entry->data);
+	platform->send_msi(platform->opaque, address, data);
 }
 
 /* After something was unmasked, or changed. */

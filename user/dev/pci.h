@@ -109,12 +109,17 @@ struct pci_function {
  * @add_doorbell: optional: let the module signal @eventfd for writes of up to 4 bytes at @address;
  *	-1: it does not, and the write comes by the bus
  * @remove_doorbell: the same arguments
+ * @add_irqfd: optional: let each signal of @eventfd be this message, by whom ever. Again, with
+ *	another message: that one from now on. -1: it is none, and stays in the eventfd
+ * @remove_irqfd: undo that, if it was done; what was not taken stays in the eventfd
  */
 struct pci_platform {
 	void (*send_msi)(void *opaque, uint64_t address, uint32_t data);
 	void (*set_irq)(void *opaque, unsigned int gsi, bool level);
 	int (*add_doorbell)(void *opaque, uint64_t address, int eventfd);
 	void (*remove_doorbell)(void *opaque, uint64_t address, int eventfd);
+	int (*add_irqfd)(void *opaque, int eventfd, uint64_t address, uint32_t data);
+	void (*remove_irqfd)(void *opaque, int eventfd);
 	void *opaque;
 };
 
@@ -168,6 +173,10 @@ bool pci_msix_enabled(const struct pci_function *function);
 
 /* Sends the vector's message; one that is masked stays pending. PCI_NO_VECTOR: nothing. */
 void pci_msix_send(struct pci_function *function, unsigned int vector);
+
+/* What pci_msix_send() would send at once; false: nothing, or not now. */
+bool pci_msix_message(const struct pci_function *function, unsigned int vector, uint64_t *address,
+		      uint32_t *data);
 
 /* The INTx line, which is silent while MSI-X is on or the guest has disabled it. */
 void pci_set_intx(struct pci_function *function, bool level);

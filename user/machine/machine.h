@@ -34,6 +34,7 @@
 #include "machine/failure.h"
 #include "machine/hvc.h"
 #include "machine/memory.h"
+#include "machine/route.h"
 #include "net/net.h"
 #include "port/port.h"
 #include "virtio/balloon.h"
@@ -227,6 +228,7 @@ struct machine {
 	struct net *net[MACHINE_NETS];		/* the same */
 	struct p9_server *share[MACHINE_SHARES];	/* the same */
 	struct port *port[MACHINE_PORTS];		/* the same */
+	struct routes routes;
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
 	unsigned int virtios;

@@ -84,6 +84,41 @@ static void remove_doorbell(void *opaque, uint64_t address, int eventfd)
 	hull_remove_range(machine->vm, &range);
 }
 
+static int add_irqfd(void *opaque, int eventfd, uint64_t address, uint32_t data)
+{
+	struct machine *machine = opaque;
+
+	return route_add(&machine->routes, eventfd, address, data);
+}
+
+static void remove_irqfd(void *opaque, int eventfd)
+{
+	struct machine *machine = opaque;
+
+	route_remove(&machine->routes, eventfd);
+}
+
+static int set_routes(void *opaque, const struct hull_route *route, unsigned int count)
+{
+	struct machine *machine = opaque;
+
+	return hull_set_routes(machine->vm, route, count);
+}
+
+static int let_interrupt(void *opaque, unsigned int gsi, int eventfd)
+{
+	struct machine *machine = opaque;
+
+	return hull_add_irqfd(machine->vm, gsi, eventfd, -1);
+}
+
+static void let_not_interrupt(void *opaque, unsigned int gsi, int eventfd)
+{
+	struct machine *machine = opaque;
+
+	hull_remove_irqfd(machine->vm, gsi, eventfd, -1);
+}
+
 /* Tables of guests with shadow paging may be where a device writes. */
 static void tell_written(void *opaque, uint64_t gpa, uint64_t size)
 {
@@ -376,10 +411,14 @@ static int add_devices(struct machine *machine, struct failure *why)
 
 int pci_create(struct machine *machine, struct failure *why)
 {
-	struct pci_platform platform = {
+	const struct pci_platform platform = {
 		.send_msi = send_msi, .set_irq = set_irq,
 		.add_doorbell = add_doorbell, .remove_doorbell = remove_doorbell,
-		.opaque = machine,
+		.add_irqfd = add_irqfd, .remove_irqfd = remove_irqfd, .opaque = machine,
+	};
+	const struct route_ops route_ops = {
+		.set_routes = set_routes, .add_irqfd = let_interrupt,
+		.remove_irqfd = let_not_interrupt, .opaque = machine,
 	};
 	uint32_t paging = machine->config->paging;
 
@@ -391,6 +430,7 @@ int pci_create(struct machine *machine, struct failure *why)
 		machine->memory.opaque = machine;
 		machine->memory.written = tell_written;
 	}
+	routes_init(&machine->routes, &route_ops);
 	pci_host_init(&machine->pci, &machine->bus, &machine->memory, platform);
 	machine->reset.pci = &machine->pci.ports;
 	if (bus_add(&machine->bus, HULL_SPACE_MEMORY, PCI_ECAM, PCI_ECAM_SIZE,

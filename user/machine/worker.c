@@ -3,7 +3,7 @@
  * Devices that work beside the vCPUs have a thread of this kind each, so one that waits for a disk
  * holds up nobody else.
  *
- * Locks: none. Watches change before the thread runs, or on it.
+ * Locks: none. Watches change before the thread runs, or on it; see worker_watch().
  */
 #define _GNU_SOURCE
 #include <errno.h>

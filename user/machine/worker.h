@@ -33,7 +33,11 @@ struct watch {
 
 int worker_create(struct worker *worker, const char *name, struct failure *why);
 
-/* @events: EPOLLIN, EPOLLOUT. Before worker_start() or on its thread; @watch stays the caller's. */
+/*
+ * @events: EPOLLIN, EPOLLOUT. Before worker_start() or on its thread; @watch stays the caller's.
+ * On another thread for a @watch that stays until the worker ends, and does no harm when it is
+ * called once after worker_unwatch().
+ */
 int worker_watch(struct worker *worker, struct watch *watch, uint32_t events);
 int worker_change(struct worker *worker, struct watch *watch, uint32_t events);
 void worker_unwatch(struct worker *worker, struct watch *watch);

@@ -6,6 +6,11 @@
  * decoded: then a kick costs no exit to the launcher. Where the module has no more room, or
  * another device's doorbell is there, the write comes by the bus and does the same.
  *
+ * An outside queue's interrupts are an irqfd of the module while they are a message that may be
+ * sent: without an exit, too. With its vector masked, or none, or MSI-X off, or where the module
+ * has no more room, the queue's eventfd is the worker's to read, who does what is right then; what
+ * was signalled before waits in the eventfd for the one or the other.
+ *
  * Locks: all is guarded by device->lock, which is also the function's.
  */
 #include <endian.h>
@@ -83,6 +88,33 @@ static uint8_t take_isr(struct virtio_pci *pci)
 	return isr;
 }
 
+/* After whatever may have changed how the queue's interrupts go. */
+static void route(struct virtio_pci *pci, struct virtio_queue *queue)
+{
+	const struct pci_platform *platform = &pci->function.host->platform;
+	bool direct = false;
+	uint64_t address;
+	uint32_t data;
+
+	if (!queue->outside)
+		return;
+	if (queue->live && platform->add_irqfd &&
+	    pci_msix_message(&pci->function, queue->vector, &address, &data))
+		direct = !platform->add_irqfd(platform->opaque, queue->call, address, data);
+	if (!direct && platform->remove_irqfd)
+		platform->remove_irqfd(platform->opaque, queue->call);
+	virtio_queue_watch_calls(queue, queue->live && !direct);
+}
+
+static void msix_changed(struct pci_function *function)
+{
+	struct virtio_pci *pci = pci_of(function);
+	unsigned int i;
+
+	for (i = 0; i < pci->device->queues; i++)
+		route(pci, &pci->device->queue[i]);
+}
+
 /* A vector that there is not reads back as none, which tells the driver. */
 static uint16_t possible_vector(const struct virtio_pci *pci, uint16_t vector)
 {
@@ -114,11 +146,13 @@ static void add_doorbell(struct virtio_pci *pci, struct virtio_queue *queue)
 static void started(struct virtio_device *device, struct virtio_queue *queue)
 {
 	add_doorbell(transport_of(device), queue);
+	route(transport_of(device), queue);
 }
 
 static void stopped(struct virtio_device *device, struct virtio_queue *queue)
 {
 	remove_doorbell(transport_of(device), queue);
+	route(transport_of(device), queue);
 }
 
 static void bar_moved(struct pci_function *function, unsigned int bar)
@@ -255,6 +289,7 @@ static void write_queue_field(struct virtio_pci *pci, enum field field, uint32_t
 		break;
 	case QUEUE_VECTOR:
 		queue->vector = possible_vector(pci, value);
+		route(pci, queue);
 		break;
 	case QUEUE_ENABLE:
 		if (value == 1)
@@ -454,6 +489,7 @@ int virtio_pci_add(struct virtio_pci *pci, struct virtio_device *device, struct 
 {
 	static const struct pci_ops ops = {
 		.read = registers_read, .write = registers_write, .bar_moved = bar_moved,
+		.msix_changed = msix_changed,
 		.config_read = config_read, .config_written = config_written,
 	};
 	static const struct virtio_transport transport = {

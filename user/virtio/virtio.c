@@ -33,6 +33,8 @@ static void break_locked(struct virtio_device *device, const char *why)
 	       device->name, why);
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		device->transport->interrupt(device, NULL);
+	/* Others have to be told to stop. */
+	event_signal(device->control);
 }
 
 void virtio_break(struct virtio_device *device, const char *why)
@@ -89,9 +91,38 @@ static void kick_ready(void *opaque)
 {
 	struct virtio_queue *queue = opaque;
 
-	event_drain(queue->kick);
+	/* What is outside looks itself. */
+	if (!queue->outside)
+		event_drain(queue->kick);
 	if (queue->live && !atomic_load(&queue->device->broken))
 		queue->device->ops->kick(queue->device, queue->index);
+}
+
+/* An interrupt that the module does not take; perhaps it just did, or will. */
+static void call_ready(void *opaque)
+{
+	struct virtio_queue *queue = opaque;
+	struct virtio_device *device = queue->device;
+
+	if (!event_drain(queue->call))
+		return;
+	pthread_mutex_lock(&device->lock);
+	if (queue->live)
+		device->transport->interrupt(device, queue);
+	pthread_mutex_unlock(&device->lock);
+}
+
+void virtio_queue_watch_calls(struct virtio_queue *queue, bool on)
+{
+	struct worker *worker = &queue->device->worker;
+
+	if (on == queue->watching_calls)
+		return;
+	if (!on)
+		worker_unwatch(worker, &queue->watch);
+	else if (worker_watch(worker, &queue->watch, EPOLLIN))
+		return;
+	queue->watching_calls = on;
 }
 
 /* ---- starting and ending queues, by the worker with the lock held --------------------------- */
@@ -120,6 +151,19 @@ static void end_queue(struct virtio_queue *queue)
 		device->ops->drain(device, queue->index);
 		pthread_mutex_lock(&device->lock);
 	}
+	/* Nobody signals it any more. */
+	if (queue->outside)
+		event_drain(queue->call);
+}
+
+/* The worker leaves the queues of a broken device alone; who is outside does not know. */
+static void end_outside_queues(struct virtio_device *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < device->queues; i++)
+		if (device->queue[i].outside)
+			end_queue(&device->queue[i]);
 }
 
 static void reset_device(struct virtio_device *device)
@@ -204,7 +248,9 @@ void virtio_work(struct virtio_device *device)
 	if (device->resetting)
 		reset_device(device);
 	reset_queues(device);
-	if ((device->status & VIRTIO_CONFIG_S_DRIVER_OK) && !atomic_load(&device->broken))
+	if (atomic_load(&device->broken))
+		end_outside_queues(device);
+	else if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		start_queues(device);
 	pthread_mutex_unlock(&device->lock);
 }
@@ -366,6 +412,11 @@ static int create_queue(struct virtio_device *device, unsigned int index)
 	queue->watch = (struct watch){ queue->kick, kick_ready, queue };
 	if (queue->kick < 0)
 		return -1;
+	if (queue->outside) {
+		queue->call = event_create();
+		queue->watch = (struct watch){ queue->call, call_ready, queue };
+		return queue->call < 0 ? -1 : 0;
+	}
 	return worker_watch(&device->worker, &queue->watch, EPOLLIN);
 }
 
@@ -377,8 +428,10 @@ int virtio_create(struct virtio_device *device, const struct guest_memory *memor
 
 	device->memory = memory;
 	device->control = -1;
-	for (i = 0; i < device->queues; i++)
+	for (i = 0; i < device->queues; i++) {
 		device->queue[i].kick = -1;
+		device->queue[i].call = -1;
+	}
 	device->worker.epoll = -1;
 	device->worker.stop = -1;
 	pthread_mutex_init(&device->lock, NULL);
@@ -426,9 +479,12 @@ void virtio_destroy(struct virtio_device *device)
 	unsigned int i;
 
 	worker_destroy(&device->worker);
-	for (i = 0; i < device->queues; i++)
+	for (i = 0; i < device->queues; i++) {
 		if (device->queue[i].kick >= 0)
 			close(device->queue[i].kick);
+		if (device->queue[i].call >= 0)
+			close(device->queue[i].call);
+	}
 	if (device->control >= 0)
 		close(device->control);
 	device->ops->destroy(device);

@@ -21,6 +21,10 @@
  *			virtio_give(queue, &chain, fill(&chain));
  *		virtio_signal(queue);
  *	}
+ *
+ * A queue can be an outside one, on which the host's kernel works (vhost.h): it is kicked by the
+ * queue's one eventfd and interrupts by the other. The worker starts and ends it, and passes its
+ * interrupts on where the module cannot.
  */
 #ifndef HULL_VIRTIO_VIRTIO_H
 #define HULL_VIRTIO_VIRTIO_H
@@ -51,7 +55,8 @@ struct virtio_queue;
 /**
  * struct virtio_ops - a kind of device; all but the last run on its worker, without the lock
  * @start: optional: the driver is ready. Queues are started already, none was kicked
- * @kick: there may be chains in this queue; also called once when it is started
+ * @kick: there may be chains in this queue; also called once when it is started, which of an
+ *	outside queue is the only time: let somebody work on it
  * @drain: optional: return when nothing of this queue is in flight; chains that were taken may be
  *	given back, or forgotten, none is taken any more. Before the queue is reset, alone or with
  *	the device
@@ -92,7 +97,9 @@ struct virtio_queue {
 	struct virtio_device *device;
 	unsigned int index;
 	uint16_t size_max;		/* set by the device before it is created, or 0: the most */
+	bool outside;			/* the same */
 	int kick;			/* eventfd; any thread may signal it */
+	int call;			/* the same, of an outside queue: an interrupt; else -1 */
 
 	/* Registers, guarded by device->lock. */
 	uint16_t size;
@@ -100,11 +107,12 @@ struct virtio_queue {
 	bool enabled;
 	bool resetting;
 	uint64_t desc, avail, used;
+	bool watching_calls;
 
 	/* The worker's. */
 	struct queue ring;
 	bool live;			/* changed with device->lock held as well */
-	struct watch watch;
+	struct watch watch;		/* of kick, or of call */
 };
 
 /**
@@ -192,6 +200,9 @@ void virtio_queue_set_address(struct virtio_queue *queue, uint64_t *which, unsig
 			      uint32_t bits);
 void virtio_queue_enable(struct virtio_queue *queue);
 void virtio_queue_reset(struct virtio_queue *queue);
+
+/* Shall the worker take interrupts of an outside queue, for transport->interrupt()? */
+void virtio_queue_watch_calls(struct virtio_queue *queue, bool on);
 
 /* ---- for tests: what the worker would do now ------------------------------------------------ */
 
