@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/landlock.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -88,6 +89,12 @@ static const unsigned long requests[] = {
 	BLKDISCARD, BLKZEROOUT, TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETQUEUE,
 };
 
+/* A device is started and reset at any time; what it is, and its memory, are settled. */
+static const unsigned long vhost_requests[] = {
+	VHOST_SET_FEATURES, VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
+	VHOST_SET_VRING_ERR, VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_VSOCK_SET_RUNNING,
+};
+
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	int ret = 0;
@@ -98,15 +105,25 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 	return ret;
 }
 
-static int allow_ioctl(scmp_filter_ctx filter)
+static int allow_requests(scmp_filter_ctx filter, const unsigned long *request, size_t count)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < count && !ret; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, request[i]));
+	return ret;
+}
+
+static int allow_ioctl(scmp_filter_ctx filter, const struct sandbox_config *config)
 {
 	int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				   SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, HULL_IOC << 8));
-	size_t i;
 
-	for (i = 0; i < COUNT(requests) && !ret; i++)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i]));
+	ret = ret ?: allow_requests(filter, requests, COUNT(requests));
+	if (config->vhost)
+		ret = ret ?: allow_requests(filter, vhost_requests, COUNT(vhost_requests));
 	return ret;
 }
 
@@ -177,7 +194,7 @@ static int filter_calls(const struct sandbox_config *config, struct failure *why
 	ret = ret ?: seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	/* The one that vCPUs make for each exit comes first. */
 	ret = ret ?: seccomp_syscall_priority(filter, SCMP_SYS(ioctl), 255);
-	ret = ret ?: allow_ioctl(filter);
+	ret = ret ?: allow_ioctl(filter, config);
 	ret = ret ?: allow_limited(filter);
 	ret = ret ?: allow(filter, base, COUNT(base));
 	if (config->listens)

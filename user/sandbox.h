@@ -26,12 +26,14 @@ struct sandbox_directory {
  * struct sandbox_config - what the launcher needs from here on
  * @sockets: it makes connections to the network and takes them (a user's network, NBD servers)
  * @listens: it accepts connections on sockets that it has (ports of a console)
+ * @vhost: drivers of the host's kernel work on queues (--vsock)
  * @directory: shared with the guest, or read by libraries
  * @directories: how many
  */
 struct sandbox_config {
 	bool sockets;
 	bool listens;
+	bool vhost;
 	struct sandbox_directory directory[SANDBOX_DIRECTORIES];
 	unsigned int directories;
 };

@@ -371,6 +371,9 @@ static void attack(const struct device *device, uint32_t chains)
 			features |= next_random() & 0x36;
 		begin(device, features);
 		set_queue(device, queue, SIZE);
+		/* Of sockets, two queues work or none: in the same rings. */
+		if (device->type == 19 && queue < 2)
+			set_queue(device, !queue, SIZE);
 		fill_buffers();
 		if (!(next_random() & 15))
 			spoil_registers(device);

@@ -33,6 +33,7 @@ void parse_timeout(struct argp_state *state, const char *arg, uint64_t *ms);
 void parse_paging(struct argp_state *state, const char *arg, unsigned int *paging);
 void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *protocol);
 void parse_balloon(struct argp_state *state, const char *arg, struct machine_config *machine);
+void parse_vsock(struct argp_state *state, const char *arg, uint32_t *cid);
 void parse_serial(const char *arg, struct console_config *serial);
 
 /* The same, of what there may be several of: adds one, and changes @arg. */

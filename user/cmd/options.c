@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "machine/identity.h"
 #include "machine/machine.h"
+#include "virtio/vsock.h"
 
 #define MAX_CPUS	255
 #define MAX_SECONDS	(365.0 * 24 * 3600)
@@ -193,6 +194,20 @@ void parse_boot(struct argp_state *state, const char *arg, enum boot_protocol *p
 		}
 	}
 	argp_error(state, "--boot %s: must be auto, 64, 32, pvh or multiboot", arg);
+}
+
+void parse_vsock(struct argp_state *state, const char *arg, uint32_t *cid)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(arg, &end, 10);
+	if (errno || *arg < '0' || *arg > '9' || *end || number < VSOCK_CID_MIN ||
+	    number > VSOCK_CID_MAX)
+		argp_error(state, "--vsock %s: must be the guest's CID, %u to %u (2 is the host's)",
+			   arg, VSOCK_CID_MIN, VSOCK_CID_MAX);
+	*cid = number;
 }
 
 void parse_serial(const char *arg, struct console_config *serial)

@@ -69,6 +69,7 @@ enum {
 	OPT_SANDBOX,
 	OPT_CONSOLE,
 	OPT_BALLOON,
+	OPT_VSOCK,
 };
 
 static const struct argp_option options[] = {
@@ -99,6 +100,9 @@ static const struct argp_option options[] = {
 	{ "console", OPT_CONSOLE, "hvc|NAME=unix:PATH|file:PATH|pty|fd:N", 0,
 	  "A port of this name for the guest's programs (virtio), and what is at its other end; may "
 	  "be repeated. hvc: the terminal is the virtio console hvc0, not the serial port", 2 },
+	{ "vsock", OPT_VSOCK, "CID", 0,
+	  "Sockets between programs of the guest, whose address CID is (3 or more), and the host "
+	  "(AF_VSOCK, virtio)", 2 },
 	{ "rng", OPT_RNG, NULL, 0, "A source of random numbers (virtio)", 2 },
 	{ "balloon", OPT_BALLOON, "SIZE", OPTION_ARG_OPTIONAL,
 	  "Free memory of the guest goes back to the host (virtio), with SIZE so much from the start "
@@ -268,6 +272,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_CONSOLE:
 		parse_console(state, arg, &run->machine);
+		break;
+	case OPT_VSOCK:
+		parse_vsock(state, arg, &run->machine.vsock);
 		break;
 	case OPT_RNG:
 		run->machine.rng = true;

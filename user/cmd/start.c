@@ -31,7 +31,7 @@ static void add_directory(struct sandbox_config *sandbox, const char *path, bool
 /* What the parts of the machine go on to need. */
 static int enter_sandbox(const struct machine_config *config, struct failure *why)
 {
-	struct sandbox_config sandbox = { .listens = config->ports };
+	struct sandbox_config sandbox = { .listens = config->ports, .vhost = config->vsock };
 	char keys[PATH_MAX];
 	unsigned int i;
 
@@ -62,7 +62,8 @@ int run_machine(struct machine *machine, const struct machine_config *config,
 	if (machine_create(machine, config, why) ||
 	    boot_load(&machine->memory, boot, &entry, why) ||
 	    machine_open_disks(machine, why) || machine_open_nets(machine, why) ||
-	    machine_open_shares(machine, why) || machine_open_ports(machine, why))
+	    machine_open_shares(machine, why) || machine_open_ports(machine, why) ||
+	    machine_open_vsock(machine, why))
 		return -1;
 	free_boot_files(boot);
 	if (machine_open(machine, why) || machine_add_devices(machine, why) ||

@@ -165,6 +165,7 @@ struct port_config {
  * @shares: how many
  * @port: ports of a console device, in their order
  * @ports: how many
+ * @vsock: the guest's address (CID) for sockets between it and the host, 0: there are none
  * @hvc: the user's terminal is the guest's virtio console; the serial port's end is another one
  * @signal: optional: is told of signals, on the main thread, also of SIGUSR1 and SIGUSR2;
  *	false: it does as it would without
@@ -193,6 +194,7 @@ struct machine_config {
 	unsigned int shares;
 	struct port_config port[MACHINE_PORTS];
 	unsigned int ports;
+	uint32_t vsock;
 	bool hvc;
 	bool (*signal)(void *opaque, const struct signalfd_siginfo *info);
 	void *signal_opaque;
@@ -228,6 +230,7 @@ struct machine {
 	struct net *net[MACHINE_NETS];		/* the same */
 	struct p9_server *share[MACHINE_SHARES];	/* the same */
 	struct port *port[MACHINE_PORTS];		/* the same */
+	struct virtio_device *vsock;			/* the same */
 	struct routes routes;
 	struct pci_host pci;
 	struct virtio_pci *virtio[PCI_SLOTS];
@@ -253,6 +256,7 @@ int machine_open_disks(struct machine *machine, struct failure *why);
 int machine_open_nets(struct machine *machine, struct failure *why);
 int machine_open_shares(struct machine *machine, struct failure *why);
 int machine_open_ports(struct machine *machine, struct failure *why);
+int machine_open_vsock(struct machine *machine, struct failure *why);
 int machine_open(struct machine *machine, struct failure *why);
 int machine_add_devices(struct machine *machine, struct failure *why);
 int machine_add_vcpus(struct machine *machine, const struct boot_entry *entry,

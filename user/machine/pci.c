@@ -21,6 +21,7 @@
 #include "virtio/console.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
+#include "virtio/vsock.h"
 
 /* Classes of PCI. */
 #define CLASS_DISK		0x010000
@@ -38,7 +39,7 @@
 bool machine_has_pci(const struct machine_config *config)
 {
 	return config->rng || config->balloon || config->disks || config->nets ||
-	       config->shares || config->ports || config->hvc;
+	       config->shares || config->ports || config->vsock || config->hvc;
 }
 
 /* ---- what PCI reaches the module by --------------------------------------------------------- */
@@ -387,6 +388,30 @@ static int add_balloon(struct machine *machine, struct failure *why)
 	return 0;
 }
 
+/* Early, as disks. */
+int machine_open_vsock(struct machine *machine, struct failure *why)
+{
+	uint32_t cid = machine->config->vsock;
+
+	if (!cid)
+		return 0;
+	machine->vsock = virtio_vsock_create(cid, &machine->memory, why);
+	return machine->vsock ? 0 : -1;
+}
+
+static int add_vsock(struct machine *machine, struct failure *why)
+{
+	struct virtio_device *device = machine->vsock;
+
+	if (!device)
+		return 0;
+	/* The kernel says nothing of what it writes: see memory_written(). */
+	if (machine->memory.written)
+		return fail(why, "--vsock needs nested paging, and this machine has shadow paging");
+	machine->vsock = NULL;
+	return add(machine, device, CLASS_OTHER, why);
+}
+
 static int add_devices(struct machine *machine, struct failure *why)
 {
 	const struct machine_config *config = machine->config;
@@ -406,7 +431,9 @@ static int add_devices(struct machine *machine, struct failure *why)
 			return -1;
 	if (add_ports(machine, why))
 		return -1;
-	return add_balloon(machine, why);
+	if (add_balloon(machine, why))
+		return -1;
+	return add_vsock(machine, why);
 }
 
 int pci_create(struct machine *machine, struct failure *why)
@@ -481,4 +508,6 @@ void pci_destroy(struct machine *machine)
 	for (i = 0; i < MACHINE_PORTS; i++)
 		if (machine->port[i])
 			machine->port[i]->ops->destroy(machine->port[i]);
+	if (machine->vsock)
+		virtio_destroy(machine->vsock);
 }
