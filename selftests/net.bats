@@ -3,8 +3,8 @@
 #
 # virtio-net where hull.ko is loaded: Debian's kernel on the user's network, with
 # DHCP, a server on the host's loopback and a forwarded port; two guests on one
-# bridge, and one on another; and a hostile driver. All of it is in a network
-# namespace of the test's own.
+# bridge, and one on another; and a hostile driver. By vhost-net and without, for
+# tap devices. All of it is in a network namespace of the test's own.
 #
 #   HULL_CHAINS   malformed chains for each device (default 500; with HULL_LONG=1 25000)
 #
@@ -24,10 +24,16 @@ setup_file() {
 	make -s -C "$TOP/selftests/launcher"
 	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
 	export KERNEL
+	# What the kernel writes shadow paging does not see.
+	VHOST=on
+	! grep -qx shadow /sys/module/hull/parameters/paging || VHOST=off
+	export VHOST
 	cd "$BATS_FILE_TMPDIR" || return
 	load tun
 	load bridge
 	make_namespace
+	[ -e /dev/vhost-net ] || ns "$HULL" run --kernel "$KERNEL" --net tap=none,vhost=on >no_vhost 2>&1 || :
+	load vhost_net
 	make_initramfs
 	run_guests
 }
@@ -118,6 +124,10 @@ guest_init() {
 			say "serving"
 			while :; do sleep 1000; done
 			;;
+		pulled)
+			until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ]; do sleep 0.2; done
+			say "carrier lost"
+			;;
 		client)
 			ip addr add 10.9.0.1/24 dev eth0
 			wait_for http://10.9.0.100:8000/up
@@ -156,7 +166,7 @@ until_says() {
 
 run_guests() {
 	start user user --net user,forward=8080:80
-	start one server2 --net bridge=br0
+	start one server2 --net bridge=br0,vhost="$VHOST"
 	start other server3 --net bridge=br1,mac=02:00:00:00:00:03
 	start client client --cpus 2 --net bridge=br0,mac=02:00:00:00:00:01,queues=2
 	until_says user serving
@@ -168,11 +178,31 @@ run_guests() {
 	: >www/up
 	end user
 	end client
+	# The web server of this one is reached from the host as well, when all is quiet.
+	wakeups one >before
+	ns timeout 60 busybox wget -q -O from_one http://10.9.0.2/file || :
+	wakeups one >after
 	ns busybox ip link >links
 	kill "$(cat one.pid)" || :
 	end one
 	kill -KILL "$(cat other.pid)" || :
 	end other
+	local vhost
+	for vhost in "$VHOST" off; do
+		start "pulled_$vhost" pulled --net "tap=pulled,vhost=$vhost"
+		until_says "pulled_$vhost" address
+		ns busybox ip link del pulled || :
+		end "pulled_$vhost"
+	done
+}
+
+# How often the thread of NAME's card was woken.
+wakeups() {
+	local task
+	for task in /proc/"$(cat "$1.pid")"/task/*; do
+		[ "$(cat "$task/comm")" != net0 ] ||
+			sed -n 's/^voluntary_ctxt_switches:[ \t]*//p' "$task/status"
+	done
 }
 
 # end NAME: its exit status is kept.
@@ -222,7 +252,7 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	has user "vectors: 2"
 	has user "pairs of queues: 1"
 	grep -qE 'hull-guest: address 02:[0-9a-f:]{14}, carrier 1' one.out
-	[ "$(grep -ho 'address [0-9a-f:]*' ./*.out | sort -u | wc -l)" -eq 4 ]
+	[ "$(grep -ho 'address [0-9a-f:]*' {user,one,other,client}.out | sort -u | wc -l)" -eq 4 ]
 }
 
 @test "guests on one bridge reach each other" {
@@ -254,15 +284,46 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	[[ $output == *br0* && $output != *hull* ]]
 }
 
+@test "vhost-net: the launcher has no part in it" {
+	[ "$VHOST" = on ] || skip "there is none with shadow paging"
+	printf '# woken %s times, and %s\n' "$(cat before)" $(($(cat after) - $(cat before))) >&3
+	[ "$(sum from_one)" = "$(sum www/file)" ]
+	[ $(($(cat after) - $(cat before))) -le 5 ]
+	[ "$(cat before)" -le 60 ]
+}
+
+@test "a tap device that is removed is a cable pulled, by vhost-net and without" {
+	local vhost
+	for vhost in "$VHOST" off; do
+		has "pulled_$vhost" "carrier lost"
+		has "pulled_$vhost" "done"
+		[ "$(cat "pulled_$vhost.status")" -eq 0 ]
+		grep -q "^hull: net0: its network has gone: pulled was removed" "pulled_$vhost.err"
+	done
+}
+
+@test "vhost=on needs vhost-net, and a tap device" {
+	[ ! -e no_vhost ] || grep -qF "hull: there is no /dev/vhost-net (as root: modprobe vhost_net)" no_vhost
+	run "$HULL" run --kernel "$KERNEL" --net user,vhost=on
+	[ "$status" -ne 0 ]
+	[[ $output == *"--net: what is 'vhost=on'?"* ]]
+	run "$HULL" run --kernel "$KERNEL" --net tap=x,vhost=maybe
+	[[ $output == *"must be vhost=on or vhost=off"* ]]
+	run ns "$HULL" run --kernel "$KERNEL" --net tap=x,vhost=on --paging shadow </dev/null
+	[[ $output == *"hull: --net vhost=on needs nested paging"* ]]
+}
+
 @test "a hostile driver stops its device only: malformed chains to each" {
 	local chains=500 seconds=$((LIMIT * 8))
 	[ -z "${HULL_LONG-}" ] || chains=25000 seconds=$((LIMIT * 60))
 	chains=${HULL_CHAINS:-$chains}
 	run ns timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
-		--net user --net tap=hostile,queues=4 --timeout $((seconds - 10)) </dev/null
+		--net user --net tap=hostile,queues=4 --net tap=hostile1,vhost="$VHOST" --timeout $((seconds - 10)) </dev/null
 	printf '%s\n' "$output"
 	[ "$status" -eq 0 ]
-	[ "$(grep -c "$chains chains, answered [1-9][0-9]*, needed a reset [1-9].*; works" <<<"$output")" -eq 2 ]
+	[ "$(grep -c "$chains chains, answered [0-9]*, needed a reset [1-9].*; works" <<<"$output")" -eq 3 ]
+	# The kernel is often too slow for this driver.
+	[ "$(grep -c "chains, answered [1-9]" <<<"$output")" -ge 2 ]
 	[[ $output == *"hostile: done"* && $output != *DEAD* ]]
 	# Shown in the log of a run that succeeds, too.
 	grep "^hostile: device" <<<"$output" | tr -d '\r' | sed 's/^/# /' >&3

@@ -93,6 +93,7 @@ static const unsigned long requests[] = {
 static const unsigned long vhost_requests[] = {
 	VHOST_SET_FEATURES, VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
 	VHOST_SET_VRING_ERR, VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_VSOCK_SET_RUNNING,
+	VHOST_NET_SET_BACKEND,
 };
 
 static int allow(scmp_filter_ctx filter, const int *calls, size_t count)

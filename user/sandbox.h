@@ -26,7 +26,7 @@ struct sandbox_directory {
  * struct sandbox_config - what the launcher needs from here on
  * @sockets: it makes connections to the network and takes them (a user's network, NBD servers)
  * @listens: it accepts connections on sockets that it has (ports of a console)
- * @vhost: drivers of the host's kernel work on queues (--vsock)
+ * @vhost: drivers of the host's kernel work on queues (--vsock, --net with a tap device)
  * @directory: shared with the guest, or read by libraries
  * @directories: how many
  */

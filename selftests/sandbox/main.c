@@ -22,13 +22,14 @@
 #include <unistd.h>
 
 #include <linux/landlock.h>
+#include <linux/vhost.h>
 
 #include "exit_codes.h"
 #include "hull.h"
 #include "sandbox.h"
 #include "test.h"
 
-static const struct sandbox_config plain;
+static const struct sandbox_config plain, vhost = { .vhost = true };
 static char directory[64];
 static char path[128];
 
@@ -143,6 +144,16 @@ static int type_a_key(void)
 	return ioctl(STDIN_FILENO, TIOCSTI, "x");
 }
 
+static int start_queue(void)
+{
+	return ioctl(-1, VHOST_SET_VRING_KICK, NULL) == -1 && errno == EBADF ? 0 : 1;
+}
+
+static int change_memory(void)
+{
+	return ioctl(-1, VHOST_SET_MEM_TABLE, NULL);
+}
+
 static int trace(void)
 {
 	return syscall(SYS_ptrace, 0, 0, 0, 0) < 0;
@@ -178,6 +189,8 @@ static void test_stopped(void)
 	stopped(&plain, poison_memory, SYS_madvise);
 	stopped(&plain, kill_parent, SYS_tgkill);
 	stopped(&plain, type_a_key, SYS_ioctl);
+	stopped(&plain, start_queue, SYS_ioctl);
+	stopped(&vhost, change_memory, SYS_ioctl);
 	stopped(&plain, trace, SYS_ptrace);
 	stopped(&plain, load_module, SYS_finit_module);
 	stopped(&plain, new_ring, SYS_io_uring_setup);
@@ -228,6 +241,7 @@ static void test_works(void)
 
 	returns(&plain, work, 0);
 	returns(&user_net, work, 0);
+	returns(&vhost, start_queue, 0);
 	/* Files are asked for there, and refused where the kernel confines to directories. */
 	if (landlock_version() > 0)
 		returns(&user_net, socket_and_stop, 0);

@@ -78,13 +78,17 @@ static void parse_word(struct argp_state *state, char *word, struct net_config *
 		if (mac_parse(word + 4, net->mac))
 			argp_error(state, "--net: %s: not an address of a network card, as "
 				   "02:12:34:56:78:9a", word);
+	} else if (!strncmp(word, "vhost=", 6) && net->kind != NET_USER) {
+		net->vhost = strcmp(word + 6, "on") ? NET_VHOST_OFF : NET_VHOST_ON;
+		if (net->vhost == NET_VHOST_OFF && strcmp(word + 6, "off"))
+			argp_error(state, "--net: %s: must be vhost=on or vhost=off", word);
 	} else if (!strncmp(word, "forward=", 8) && net->kind == NET_USER) {
 		parse_forward(state, word + 8, net);
 	} else if (!strncmp(word, "queues=", 7)) {
 		parse_queues(state, word + 7, net);
 	} else {
 		argp_error(state, "--net: what is '%s'? user may be followed by forward=..., tap and "
-			   "bridge by queues=N, all by mac=MAC", word);
+			   "bridge by queues=N or vhost=on|off, all by mac=MAC", word);
 	}
 }
 

@@ -92,7 +92,8 @@ static const struct argp_option options[] = {
 	  "A file (raw, or in format qcow2, vmdk, vdi or vhdx), a block device or an export of an "
 	  "NBD server (nbd://...) as a disk (virtio), by overlay for this run only; may be repeated",
 	  2 },
-	{ "net", OPT_NET, "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,queues=N][,mac=MAC]", 0,
+	{ "net", OPT_NET,
+	  "user|tap=NAME|bridge=NAME[,forward=PORT:GUESTPORT][,queues=N][,vhost=on|off][,mac=MAC]", 0,
 	  "A network card (virtio): of a network without root, a tap device, or a port of a bridge; "
 	  "may be repeated", 2 },
 	{ "share", OPT_SHARE, "DIR:TAG[,ro]", 0,

@@ -37,8 +37,10 @@ static int enter_sandbox(const struct machine_config *config, struct failure *wh
 
 	for (i = 0; i < config->shares; i++)
 		add_directory(&sandbox, config->share[i].path, config->share[i].read_only);
-	for (i = 0; i < config->nets; i++)
+	for (i = 0; i < config->nets; i++) {
 		sandbox.sockets |= config->net[i].kind == NET_USER;
+		sandbox.vhost |= config->net[i].kind != NET_USER;
+	}
 	for (i = 0; i < config->disks; i++) {
 		if (!disk_is_uri(config->disk[i].source.path))
 			continue;

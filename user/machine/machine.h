@@ -85,11 +85,13 @@ struct disk_config {
 #define NET_FORWARDS	16
 
 enum net_kind { NET_USER, NET_TAP, NET_BRIDGE };
+enum net_vhost { NET_VHOST_AUTO, NET_VHOST_ON, NET_VHOST_OFF };
 
 /**
  * struct net_config - a network card and what it is connected with
  * @name: of the tap device or bridge; else empty
  * @queues: pairs of them, 1 to NET_QUEUES_MAX; with NET_USER 1
+ * @vhost: shall the host's kernel move the frames of a tap device? By default where it can
  * @has_mac: @mac was chosen; else it is derived
  * @forward: connections to the guest
  * @forwards: how many
@@ -98,6 +100,7 @@ struct net_config {
 	enum net_kind kind;
 	char name[IFNAMSIZ];
 	unsigned int queues;
+	enum net_vhost vhost;
 	bool has_mac;
 	uint8_t mac[NET_MAC];
 	struct net_forward forward[NET_FORWARDS];

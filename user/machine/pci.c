@@ -21,6 +21,7 @@
 #include "virtio/console.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
+#include "virtio/vhost_net.h"
 #include "virtio/vsock.h"
 
 /* Classes of PCI. */
@@ -224,17 +225,42 @@ int machine_open_nets(struct machine *machine, struct failure *why)
 	return 0;
 }
 
+/* With shadow paging the module must know what is written: see memory_written(). */
+static int choose_vhost(struct machine *machine, unsigned int index, bool *vhost,
+			struct failure *why)
+{
+	enum net_vhost wanted = machine->config->net[index].vhost;
+
+	*vhost = false;
+	if (!machine->net[index]->tap || wanted == NET_VHOST_OFF)
+		return 0;
+	if (machine->net[index]->next)
+		return wanted != NET_VHOST_ON ? 0 :
+		       fail(why, "--net: a card has either several queues or vhost=on");
+	if (machine->memory.written && wanted == NET_VHOST_ON)
+		return fail(why, "--net vhost=on needs nested paging, and this machine has shadow "
+			    "paging");
+	if (!machine->memory.written)
+		*vhost = wanted == NET_VHOST_ON || vhost_net_available();
+	return 0;
+}
+
 static int add_net(struct machine *machine, unsigned int index, struct failure *why)
 {
 	struct net *net = machine->net[index];
+	struct virtio_device *device;
 	uint8_t mac[NET_MAC];
 	char name[16];
+	bool vhost;
 
+	if (choose_vhost(machine, index, &vhost, why))
+		return -1;
 	snprintf(name, sizeof(name), "net%u", index);
 	card_address(machine->config, index, mac);
 	machine->net[index] = NULL;
-	return add(machine, virtio_net_create(net, name, mac, &machine->memory, why), CLASS_NET,
-		   why);
+	device = vhost ? vhost_net_create(net, name, mac, &machine->memory, why) :
+			 virtio_net_create(net, name, mac, &machine->memory, why);
+	return add(machine, device, CLASS_NET, why);
 }
 
 /* Up to @wanted descriptors, if that may be; how many there may be then. */

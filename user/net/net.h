@@ -66,6 +66,8 @@ struct net_ops {
  * @offloads: NET_*, of frames in both directions
  * @event: fd that is readable when receive() has something to do
  * @next: its next queue, in which frames of other connections are; or NULL
+ * @tap: @event is a tap device, whose frames have headers of NET_HEADER bytes, and which the host's
+ *	kernel can read and write instead
  */
 struct net {
 	const struct net_ops *ops;
@@ -73,6 +75,7 @@ struct net {
 	unsigned int offloads;
 	int event;
 	struct net *next;
+	bool tap;
 };
 
 /* ---- user.c: connections of the launcher's own, without root -------------------------------- */

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interfaces by rtnetlink: which there are, up, and as a bridge's port.
+ * Interfaces by rtnetlink: which there are, up, and as a bridge's port; and that they change.
  *
- * Locks: none; the main thread, before the machine runs.
+ * Locks: none; the main thread, before the machine runs, and netlink_drain() who listens.
  */
+#include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/netlink.h"
 
@@ -156,4 +160,26 @@ int netlink_up(const char *name, struct failure *why)
 		return fail(why, "%s is down, and cannot be started: %s (as root: ip link set %s up)",
 			    name, nl_geterror(error), name);
 	return 0;
+}
+
+int netlink_listen(struct failure *why)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && !bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	fail(why, "cannot listen to changes of network interfaces: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+void netlink_drain(int fd)
+{
+	char ignored[64];
+
+	/* Of each message its beginning; ENOBUFS: there were too many to be kept. */
+	while (recv(fd, ignored, sizeof(ignored), 0) > 0 || errno == ENOBUFS)
+		;
 }

@@ -20,4 +20,10 @@ int netlink_enslave(const char *name, const char *bridge, const uint8_t mac[NET_
 /* Starts an interface, if it is not up. */
 int netlink_up(const char *name, struct failure *why);
 
+/* An fd that is readable when interfaces have come, gone or changed; -1 with the reason. */
+int netlink_listen(struct failure *why);
+
+/* Until there is another change. */
+void netlink_drain(int fd);
+
 #endif

@@ -157,7 +157,7 @@ static struct tap *open_queue(const char *name, bool several, struct failure *wh
 		fail(why, "out of memory");
 		return NULL;
 	}
-	tap->net = (struct net){ .ops = &ops, .name = tap->name };
+	tap->net = (struct net){ .ops = &ops, .name = tap->name, .tap = true };
 	if (!open_tun(tap, why) && !attach(tap, name, several, why))
 		return tap;
 	tap_destroy(&tap->net);

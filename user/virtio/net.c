@@ -166,7 +166,7 @@ enum net_verdict net_parse(const struct chain *chain, uint64_t features, struct 
 }
 
 /* What frames for the driver may leave to do: segments only where checksums may be left, too. */
-static unsigned int guest_offloads(uint64_t features)
+unsigned int net_guest_offloads(uint64_t features)
 {
 	if (!agreed(features, VIRTIO_NET_F_GUEST_CSUM))
 		return 0;
@@ -176,7 +176,7 @@ static unsigned int guest_offloads(uint64_t features)
 
 bool net_deliverable(struct virtio_net_hdr_v1 *header, size_t size, uint64_t features)
 {
-	unsigned int offloads = guest_offloads(features);
+	unsigned int offloads = net_guest_offloads(features);
 
 	if (size < NET_FRAME_MIN || size > NET_FRAME_MAX)
 		return false;
@@ -467,7 +467,7 @@ static void start(struct virtio_device *device)
 	struct net *first = net->pair[0].net;
 
 	if (first->ops->set_offloads)
-		first->ops->set_offloads(first, guest_offloads(device->accepted));
+		first->ops->set_offloads(first, net_guest_offloads(device->accepted));
 }
 
 /* Of several pairs the driver may know only one. */
@@ -521,7 +521,7 @@ static void destroy(struct virtio_device *device)
 	free(net);
 }
 
-static uint64_t features(const struct net *net)
+uint64_t net_features(const struct net *net)
 {
 	uint64_t features = VIRTIO_COMMON_FEATURES | 1ULL << VIRTIO_NET_F_MAC |
 			    1ULL << VIRTIO_NET_F_STATUS | 1ULL << VIRTIO_NET_F_MRG_RXBUF;
@@ -535,6 +535,16 @@ static uint64_t features(const struct net *net)
 	if (net->offloads & NET_TSO6)
 		features |= 1ULL << VIRTIO_NET_F_HOST_TSO6 | 1ULL << VIRTIO_NET_F_GUEST_TSO6;
 	return features;
+}
+
+void net_set_config(struct virtio_device *device, struct virtio_net_config *config,
+		    const uint8_t mac[NET_MAC])
+{
+	memcpy(config->mac, mac, NET_MAC);
+	config->status = htole16(VIRTIO_NET_S_LINK_UP);
+	device->config = config;
+	/* Up to what no feature here makes valid. */
+	device->config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs);
 }
 
 static int add_pairs(struct net_device *net, struct net *backend)
@@ -579,17 +589,13 @@ static void describe(struct net_device *net, const char *name, const uint8_t mac
 	struct virtio_device *device = &net->device;
 
 	strncpy(net->name, name, sizeof(net->name) - 1);
-	memcpy(net->config.mac, mac, NET_MAC);
-	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	net->active = 1;
 	device->ops = &ops;
 	device->name = net->name;
 	device->type = VIRTIO_ID_NET;
-	device->offered = features(net->pair[0].net);
+	device->offered = net_features(net->pair[0].net);
 	device->queues = NET_QUEUES * net->pairs;
-	device->config = &net->config;
-	/* Up to what no feature here makes valid. */
-	device->config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs);
+	net_set_config(device, &net->config, mac);
 	if (net->pairs == 1)
 		return;
 	device->queues++;

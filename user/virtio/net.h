@@ -21,6 +21,18 @@ struct virtio_device *virtio_net_create(struct net *net, const char *name,
 					const uint8_t mac[NET_MAC],
 					const struct guest_memory *memory, struct failure *why);
 
+/* ---- shared with vhost_net.c ----------------------------------------------------------------- */
+
+/* Features to offer over this network. */
+uint64_t net_features(const struct net *net);
+
+/* NET_*: what frames for the driver may leave to do, with the features agreed on. */
+unsigned int net_guest_offloads(uint64_t features);
+
+/* The device's configuration, which is @config, with a carrier. */
+void net_set_config(struct virtio_device *device, struct virtio_net_config *config,
+		    const uint8_t mac[NET_MAC]);
+
 /* ---- what headers may say: pure, so that it is tested and fuzzed alone ---------------------- */
 
 enum net_verdict {
