@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a Linux guest's processes do all day, in loops: /init of the guests of scripts/bench-linux.
+ * Those that use devices are in guest_io.c.
  *
  * The kernel passes loops=NAME,NAME... of its command line on as a variable of the environment
  * (none: no loop). For each it prints "hull-bench: NAME ROUNDS TICKS", where ticks of the
@@ -17,11 +18,13 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "guest.h"
+
 #define PAGE		4096UL
 #define MAP_PAGES	64UL
 #define FRESH_PAGES	512UL
 
-static void die(const char *what)
+void die(const char *what)
 {
 	perror(what);
 	printf("hull-bench: failed\n");
@@ -164,6 +167,10 @@ static const struct {
 	{ "mmap", loop_mmap, 200 },
 	{ "fault", loop_fault, 8 * FRESH_PAGES },
 	{ "switch", loop_switch, 2000 },
+	{ "read", loop_read, 1000 },
+	{ "write", loop_write, 500 },
+	{ "answer", loop_answer, 1000 },
+	{ "send", loop_send, 2000 },
 };
 
 /* True: NAME is in the list of the environment, between commas. */
@@ -184,6 +191,7 @@ int main(void)
 	unsigned int i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	start_devices();
 	for (i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
 		if (!wanted(loops[i].name))
 			continue;
