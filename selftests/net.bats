@@ -3,8 +3,9 @@
 #
 # virtio-net where hull.ko is loaded: Debian's kernel on the user's network, with
 # DHCP, a server on the host's loopback and a forwarded port; two guests on one
-# bridge, and one on another; and a hostile driver. By vhost-net and without, for
-# tap devices. All of it is in a network namespace of the test's own.
+# bridge, with iperf3 between them, and one on another; and a hostile driver. By
+# vhost-net and without, for tap devices. All of it is in a network namespace of
+# the test's own.
 #
 #   HULL_CHAINS   malformed chains for each device (default 500; with HULL_LONG=1 25000)
 #
@@ -85,7 +86,7 @@ make_initramfs() {
 	END
 	chmod 755 lease
 	"$TOP/scripts/guest-initramfs" --init init --driver virtio_pci --driver virtio_net \
-		--add lease --add www/file initramfs
+		--add lease --add www/file --program "$(command -v iperf3)" initramfs
 }
 
 # The last word of the command line says which guest it is.
@@ -98,6 +99,12 @@ guest_init() {
 		say() { echo "hull-guest: $*"; }
 		sum() { md5sum | cut -c 1-32; }
 		fetch() { timeout 20 wget -q -O - "$1"; }
+		# Two seconds of data to (or with -R from) that guest.
+		iperf() {
+			iperf3 -c "$1" -t 2 -f k $2 >/iperf 2>&1 || return
+			say "iperf $*: $(sed -n 's/.* \([0-9.]*\) Kbits.*receiver/\1/p' /iperf) Kbit/s"
+		}
+		answers() { ping -c 2 -W 5 "$1" >/dev/null && say "$1 answers" || say "$1 does not answer"; }
 		wait_for() { until fetch "$1" >/dev/null 2>&1; do sleep 1; done; }
 		for module in /modules/*; do insmod "$module" || say "cannot load $module"; done
 		ip link set eth0 up
@@ -116,12 +123,18 @@ guest_init() {
 			ping -c 1 -W 10 10.0.2.2 >/dev/null && say "the host answers"
 			httpd -p 80 -h /www
 			say "serving"
-			wait_for http://10.0.2.2:8000/fetched
+			wait_for http://10.0.2.2:8000/up
+			ip addr add 10.9.0.4/24 dev eth1
+			ip link set eth1 up
+			answers 10.9.0.3
 			;;
 		server*)
 			ip addr add "10.9.0.$(sed 's/.*role=server//' /proc/cmdline)/24" dev eth0
 			httpd -p 80 -h /www
+			iperf3 -s >/dev/null 2>&1 &
 			say "serving"
+			# The client serves when it is done, and then ends.
+			until iperf 10.9.0.1; do sleep 1; done
 			while :; do sleep 1000; done
 			;;
 		pulled)
@@ -132,12 +145,16 @@ guest_init() {
 			ip addr add 10.9.0.1/24 dev eth0
 			wait_for http://10.9.0.100:8000/up
 			say "fetched $(fetch http://10.9.0.2/file | sum)"
-			ping -c 2 -W 3 10.9.0.3 >/dev/null || say "10.9.0.3 does not answer"
 			for cpu in 0 1; do
 				before=$(interrupts input.$cpu)
 				say "CPU $cpu fetched $(taskset $((1 + cpu)) wget -q -O - http://10.9.0.2/file | sum)"
 				say "interrupts of queue $cpu: $(($(interrupts input.$cpu) - before))"
 			done
+			answers 10.9.0.2
+			answers 10.9.0.3
+			iperf 10.9.0.2 || cat /iperf
+			iperf 10.9.0.2 -R || cat /iperf
+			timeout 60 iperf3 -s -1 >/dev/null 2>&1 || say "nobody asks"
 			;;
 		esac
 		say done
@@ -165,19 +182,19 @@ until_says() {
 }
 
 run_guests() {
-	start user user --net user,forward=8080:80
+	start user user --net user,forward=8080:80 --net bridge=br1
 	start one server2 --net bridge=br0,vhost="$VHOST"
 	start other server3 --net bridge=br1,mac=02:00:00:00:00:03
 	start client client --cpus 2 --net bridge=br0,mac=02:00:00:00:00:01,queues=2
 	until_says user serving
 	ns timeout 60 busybox wget -q -O fetched http://127.0.0.1:8080/file || echo "nothing forwarded" >fetched
-	: >www/fetched
 	until_says one serving
 	until_says other serving
 	ns busybox ping -c 3 -W 5 -I br1 10.9.0.3 >pinged || :
 	: >www/up
 	end user
 	end client
+	until_says one "iperf 10.9.0.1:"
 	# The web server of this one is reached from the host as well, when all is quiet.
 	wakeups one >before
 	ns timeout 60 busybox wget -q -O from_one http://10.9.0.2/file || :
@@ -270,10 +287,23 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	done
 }
 
+@test "they ping each other, and iperf3 has a throughput in both directions, whoever connects" {
+	has client "10.9.0.2 answers"
+	grep -qE 'hull-guest: iperf 10.9.0.2: [1-9][0-9]* Kbit/s' client.out
+	grep -qE 'hull-guest: iperf 10.9.0.2 -R: [1-9][0-9]* Kbit/s' client.out
+	grep -qE 'hull-guest: iperf 10.9.0.1: [1-9][0-9]* Kbit/s' one.out
+	# Shown in the log of a run that succeeds, too.
+	grep -ho 'hull-guest: iperf.*' client.out one.out | tr -d '\r' | sed 's/^/# /' >&3
+}
+
 @test "a guest on another bridge is not reached" {
 	has client "10.9.0.3 does not answer"
 	# Though it is there.
 	grep -q "3 packets received" pinged
+}
+
+@test "it is by a guest that has a card on its bridge too" {
+	has user "10.9.0.3 answers"
 }
 
 @test "tap devices go with the launcher, also when it is killed" {
