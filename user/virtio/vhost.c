@@ -109,7 +109,6 @@ void vhost_start(struct vhost *vhost)
 {
 	uint64_t features = vhost->device->accepted & vhost->features;
 
-	event_drain(vhost->error);
 	if (ioctl(vhost->fd, VHOST_SET_FEATURES, &features))
 		vhost_fail(vhost, "take the features agreed on");
 }
@@ -148,10 +147,22 @@ void vhost_queue_runs(struct virtio_queue *queue)
 	event_signal(queue->kick);
 }
 
-/* What is left in the eventfds is nobody's. */
+static bool has_queues(const struct virtio_device *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < device->queues; i++)
+		if (device->queue[i].outside && device->queue[i].live)
+			return true;
+	return false;
+}
+
 void vhost_stop_queue(struct vhost *vhost, struct virtio_queue *queue)
 {
 	set_file(vhost, VHOST_SET_VRING_KICK, queue->index, VHOST_FILE_UNBIND);
 	set_file(vhost, VHOST_SET_VRING_CALL, queue->index, VHOST_FILE_UNBIND);
 	set_file(vhost, VHOST_SET_VRING_ERR, queue->index, VHOST_FILE_UNBIND);
+	/* A device that was reset must not be found broken by what came before. */
+	if (!has_queues(vhost->device))
+		event_drain(vhost->error);
 }
