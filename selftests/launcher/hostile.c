@@ -115,6 +115,12 @@ static void put16(const struct device *device, uint32_t offset, uint16_t value)
 	*(volatile uint16_t *)(device->common + offset) = value;
 }
 
+static uint32_t offered(const struct device *device)
+{
+	put32(device, 0, 0);
+	return *(volatile uint32_t *)(device->common + 4);
+}
+
 static uint8_t status(const struct device *device)
 {
 	return device->common[20];
@@ -363,9 +369,9 @@ static void attack(const struct device *device, uint32_t chains)
 		/* Of consoles: several ports, most of the time. */
 		if (device->type == 3 && next_random() & 7)
 			features |= 1U << 1;
-		/* Of network cards: the control queue, several pairs. */
+		/* Of network cards that have it: the control queue, several pairs. */
 		if (device->type == 1 && next_random() & 3)
-			features |= 1U << 17 | 1U << 22;
+			features |= offered(device) & (1U << 17 | 1U << 22);
 		/* Of balloons: statistics, reports. */
 		if (device->type == 5)
 			features |= next_random() & 0x36;
