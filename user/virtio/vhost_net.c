@@ -128,7 +128,7 @@ static int open_all(struct vhost_net *net, const struct guest_memory *memory, st
 	return vhost_open(&net->vhost, PATH, "vhost_net", memory, why);
 }
 
-static int create(struct vhost_net *net, const struct guest_memory *memory, struct failure *why)
+static int set_up(struct vhost_net *net, const struct guest_memory *memory, struct failure *why)
 {
 	if (virtio_create(&net->device, memory, why) ||
 	    vhost_attach(&net->vhost, &net->device, why))
@@ -177,7 +177,7 @@ struct virtio_device *vhost_net_create(struct net *backend, const char *name,
 	for (i = 0; i < NET_QUEUES; i++)
 		net->device.queue[i].outside = true;
 	net_set_config(&net->device, &net->config, mac);
-	if (create(net, memory, why)) {
+	if (set_up(net, memory, why)) {
 		virtio_destroy(&net->device);
 		return NULL;
 	}
