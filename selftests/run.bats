@@ -36,9 +36,23 @@ guest() {
 	printf '%s\n' "$output"
 }
 
-# on_terminal COMMAND KEYS: COMMAND with a terminal of its own, KEYS typed after it has started.
+# on_terminal COMMAND KEYS: COMMAND with a terminal of its own, KEYS typed when its guest runs.
 on_terminal() {
-	run sh -c '(sleep 3; printf "$2"; sleep 3) | timeout $((LIMIT + 30)) script -qec "$1" /dev/null' sh "$@"
+	local screen=$BATS_TEST_TMPDIR/screen
+	: >"$screen"
+	# shellcheck disable=SC2016 # for that shell
+	run sh -c '
+		type_keys() {
+			n=0
+			until grep -q "guest: started" "$2" || [ $n -eq $((LIMIT * 10)) ]; do
+				n=$((n + 1))
+				sleep 0.1
+			done
+			printf "$1"
+			sleep 3
+		}
+		{ [ -z "$2" ] && sleep 6 || type_keys "$2" "$3"; } |
+			timeout $((LIMIT + 30)) script -qefc "$1" "$3"' sh "$@" "$screen"
 	printf '%s\n' "$output"
 }
 
