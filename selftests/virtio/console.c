@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/virtio_ids.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,20 +40,7 @@ static void on_line(const char *text)
 
 static void work(void)
 {
-	struct epoll_event event[16];
-	int count, i, round;
-
-	for (round = 0; round < 1000; round++) {
-		count = epoll_wait(device->worker.epoll, event, 16, 0);
-		for (i = 0; i < count; i++) {
-			struct watch *watch = event[i].data.ptr;
-
-			watch->ready(watch->opaque);
-		}
-		if (count <= 0)
-			return;
-	}
-	EXPECT(!"the worker finds rest");
+	guest_work(device);
 }
 
 static void kick(unsigned int queue)
