@@ -22,6 +22,15 @@ prepare() {
 	cd "$BATS_FILE_TMPDIR" || return
 }
 
+# load_module NAME: modules of Debian's kernel are in the cache, not in this root.
+load_module() {
+	local dir
+	for dir in "${HULL_CACHE:-$HOME/.cache/hull}/kernels/$(uname -r)" /; do
+		modprobe -d "$dir" "$1" 2>/dev/null && return
+	done
+	echo "cannot load the module $1"
+}
+
 # An init script: what each begins with, then stdin.
 init_script() {
 	cat <<-'END'

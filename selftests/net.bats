@@ -11,30 +11,19 @@
 #
 # Run: scripts/lab --cpus 2 bats selftests/net.bats, or as root where the module is loaded
 
+load guests
+
 setup_file() {
-	TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	HULL=$TOP/user/hull
-	GUESTS=$TOP/selftests/build/launcher
-	LIMIT=$((60 * ${HULL_TIME_SCALE:-1}))
-	export TOP HULL GUESTS LIMIT
-	[ -c /dev/hull ] || {
-		echo "hull.ko is not loaded: scripts/lab bats selftests/net.bats"
-		return 1
-	}
-	make -s -C "$TOP/user"
-	make -s -C "$TOP/selftests/launcher"
-	KERNEL=$("$TOP/scripts/kernels" 6.1-cloud | cut -f2)
-	export KERNEL
+	prepare
 	# What the kernel writes shadow paging does not see.
 	VHOST=on
 	! grep -qx shadow /sys/module/hull/parameters/paging || VHOST=off
 	export VHOST
-	cd "$BATS_FILE_TMPDIR" || return
-	load tun
-	load bridge
+	load_module tun
+	load_module bridge
 	make_namespace
 	[ -e /dev/vhost-net ] || ns "$HULL" run --kernel "$KERNEL" --net tap=none,vhost=on >no_vhost 2>&1 || :
-	load vhost_net
+	load_module vhost_net
 	make_initramfs
 	run_guests
 }
@@ -42,15 +31,6 @@ setup_file() {
 teardown_file() {
 	cd "$BATS_FILE_TMPDIR" || return
 	xargs -r kill <pids || :
-}
-
-# Modules of Debian's kernel are in the cache, not in this root.
-load() {
-	local dir
-	for dir in "${HULL_CACHE:-$HOME/.cache/hull}/kernels/$(uname -r)" /; do
-		modprobe -d "$dir" "$1" 2>/dev/null && return
-	done
-	echo "cannot load the module $1"
 }
 
 # ns COMMAND...: in the namespace.

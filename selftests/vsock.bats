@@ -31,15 +31,6 @@ teardown_file() {
 	xargs -r kill <pids || :
 }
 
-# Modules of Debian's kernel are in the cache, not in this root.
-load_module() {
-	local dir
-	for dir in "${HULL_CACHE:-$HOME/.cache/hull}/kernels/$(uname -r)" /; do
-		modprobe -d "$dir" "$1" 2>/dev/null && return
-	done
-	echo "cannot load the module $1"
-}
-
 # try OPTION...: a guest that is refused, or else ends by its time limit.
 try() { "$HULL" run --kernel "$KERNEL" --mem 128M --timeout 3 "$@" </dev/null; }
 
