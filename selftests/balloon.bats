@@ -3,9 +3,7 @@
 #
 # virtio-balloon where hull.ko is loaded: Debian's kernel with a balloon, and with
 # free memory only, by the module's paging and by shadow paging: what it has, what
-# the launcher has, and what is in memory afterwards; and a hostile driver.
-#
-#   HULL_CHAINS   malformed chains (default 1000; with HULL_LONG=1 100000)
+# the launcher has, and what is in memory afterwards.
 #
 # Run: scripts/lab bats selftests/balloon.bats, or as root where the module is loaded
 
@@ -73,7 +71,7 @@ wait_for() {
 	return 1
 }
 
-said() { grep -q "hull-guest: $1" stdout; }
+told() { grep -q "hull-guest: $1" stdout; }
 
 # Memory of the launcher in KiB.
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"; }
@@ -90,11 +88,11 @@ guest() {
 		<keys >stdout 2>stderr 3>&- &
 	pid=$!
 	exec 4>keys
-	wait_for said used
+	wait_for told used
 	without=$(sed -n 's/.*does without \([0-9-]*\) KiB.*/\1/p' stdout)
 	full=$(rss)
 	echo >&4
-	wait_for said freed
+	wait_for told freed
 	# What is left of a huge page is not reported.
 	wait_for rss_below $((full - 49152))
 	low=$(rss)
@@ -103,11 +101,11 @@ guest() {
 	exec 4>&-
 	echo "without $without KiB; the launcher had $full KiB, then $low KiB"
 	cat stdout stderr
-	said "all is kept"
-	said "all is still kept"
-	said "all is zero"
-	said "all is kept in the end"
-	said "done"
+	told "all is kept"
+	told "all is still kept"
+	told "all is zero"
+	told "all is kept in the end"
+	told "done"
 	[ "$(count 'free memory returned, KiB')" -ge 49152 ]
 	[ "$(count 'guest: memory, KiB')" -gt 150000 ]
 	[ "$(count 'guest: memory free, KiB')" -gt 0 ]
@@ -152,20 +150,4 @@ count() { sed -n "s/^$1 *//p" stderr; }
 	[ "$status" -eq 0 ]
 	[[ $output == *"hull-guest: all fits"* ]]
 	[ "$(sed -n 's/^balloon: came out of it, KiB *//p' <<<"$output")" -gt 0 ]
-}
-
-@test "a hostile driver stops its device only" {
-	local chains=1000 seconds=$((LIMIT * 4)) paging
-	[ -z "${HULL_LONG-}" ] || chains=100000 seconds=$((LIMIT * 60))
-	chains=${HULL_CHAINS:-$chains}
-	for paging in auto shadow; do
-		run timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
-			--balloon=4M --paging $paging --timeout $((seconds - 10)) </dev/null
-		printf '%s\n' "$output"
-		[ "$status" -eq 0 ]
-		[[ $output == *"balloon: the guest's driver broke a rule, the device needs a reset: a page of the balloon is not in memory"* ]]
-		[[ $output == *"hostile: a page that is not there: needs a reset"* ]]
-		[[ $output == *"device of type 5: $chains chains, answered "[1-9]*", needed a reset "[1-9]*"; works"* ]]
-		[[ $output == *"hostile: done"* && $output != *DEAD* ]]
-	done
 }

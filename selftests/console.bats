@@ -3,9 +3,7 @@
 #
 # Ports of virtio-console where hull.ko is loaded: one boot of Debian's kernel with
 # ports to files, pipes and a Unix socket, which the tests then look at from both
-# sides; and a hostile driver.
-#
-#   HULL_CHAINS   malformed chains (default 1000; with HULL_LONG=1 100000)
+# sides.
 #
 # Run: scripts/lab bats selftests/console.bats, or as root where the module is loaded
 
@@ -154,18 +152,4 @@ wait_for() {
 	grep -q '^status 0$' clean
 	# Nothing of much is lost; Linux waits for each 16 bytes, which takes long in the lab.
 	sed -n '/^size 40 120$/,/^all$/p' clean | sed '1d;$d' | cmp - <(seq 2000)
-}
-
-@test "a hostile driver stops its device only" {
-	local chains=1000 seconds=$((LIMIT * 4))
-	[ -z "${HULL_LONG-}" ] || chains=100000 seconds=$((LIMIT * 60))
-	chains=${HULL_CHAINS:-$chains}
-	run timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
-		--console a=file:scratch --console b=pty --console c=unix:scratch.socket \
-		--timeout $((seconds - 10)) </dev/null
-	printf '%s\n' "$output"
-	[ "$status" -eq 0 ]
-	[[ $output == *"device of type 3: $chains chains, answered "[1-9]*", needed a reset "[1-9]*"; works"* ]]
-	[[ $output == *"hostile: done"* && $output != *DEAD* ]]
-	[ ! -e scratch.socket ]
 }

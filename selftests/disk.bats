@@ -3,9 +3,7 @@
 #
 # PCI, virtio-blk and virtio-rng where hull.ko is loaded: one boot of Debian's
 # kernel with four disks, which the tests then look at; one with INTx, one from a
-# root disk; locks; and a hostile driver.
-#
-#   HULL_CHAINS   malformed chains for each device (default 2000; with HULL_LONG=1 100000)
+# root disk; and locks.
 #
 # Run: scripts/lab bats selftests/disk.bats, or as root where the module is loaded
 
@@ -194,20 +192,4 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 	wait $pid || :
 	run "$HULL" run --kernel "$GUESTS/guest.elf" --append off --mem 16M --disk one.img </dev/null
 	[ "$status" -eq 0 ]
-}
-
-@test "a hostile driver stops its device only: malformed chains to each" {
-	local chains=2000 seconds=$((LIMIT * 8))
-	[ -z "${HULL_LONG-}" ] || chains=100000 seconds=$((LIMIT * 60))
-	chains=${HULL_CHAINS:-$chains}
-	truncate -s 4M scratch.img
-	run timeout $seconds "$HULL" run --kernel "$GUESTS/hostile.elf" --mem 16M --append "$chains" \
-		--disk scratch.img,queues=2 --disk ro.img,ro --rng --timeout $((seconds - 10)) </dev/null
-	printf '%s\n' "$output"
-	[ "$status" -eq 0 ]
-	[ "$(grep -c "$chains chains, answered [1-9][0-9]*, needed a reset [1-9].*; works" <<<"$output")" -eq 3 ]
-	[[ $output == *"hostile: done"* && $output != *DEAD* ]]
-	[ "$(grep -c 'needs a reset:' <<<"$output")" -le 15 ]
-	# Shown in the log of a run that succeeds, too.
-	grep "^hostile: device" <<<"$output" | tr -d '\r' | sed 's/^/# /' >&3
 }

@@ -61,6 +61,32 @@ has() {
 	}
 }
 
+# said NAME TEXT: a guest with a name, whose output is in NAME.out, did so; else all that is known of
+# it is shown.
+said() {
+	tr -d '\r' <"$1.out" | grep -qF "hull-guest: $2" || {
+		cat "$1.out" "$1.err"
+		[ ! -e failures ] || cat failures
+		return 1
+	}
+}
+
+# end NAME: waits for a guest, whose process is in NAME.pid; its exit status is kept.
+end() {
+	local status=0
+	wait "$(cat "$1.pid")" || status=$?
+	echo $status >"$1.status"
+}
+
+# wakeups NAME THREAD: how often that thread of a guest's launcher was woken.
+wakeups() {
+	local task
+	for task in /proc/"$(cat "$1.pid")"/task/*; do
+		[ "$(cat "$task/comm")" != "$2" ] ||
+			sed -n 's/^voluntary_ctxt_switches:[ \t]*//p' "$task/status"
+	done
+}
+
 # ended_well: the guest of setup_file, whose status is in the file "status".
 ended_well() {
 	[ "$(cat status)" -eq 0 ] && has "done"

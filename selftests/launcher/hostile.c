@@ -339,56 +339,73 @@ static void spoil_registers(const struct device *device)
 		put32(device, place & ~3U, next_random());
 }
 
-/* Until the device has answered or wants a reset; or for a while. */
-static void wait_for(const struct device *device, uint16_t wanted)
+/*
+ * Until the device has answered all or wants a reset; or for a while, in which the rings change.
+ * Says whether it can go on as it is.
+ */
+static int wait_for(const struct device *device, uint16_t wanted)
 {
+	int needs_reset = 0;
 	uint32_t i;
 
-	for (i = 0; i < 50; i++) {
-		if (status(device) & NEEDS_RESET)
-			break;
-		if (used[1] == wanted)
-			break;
-		/* Meanwhile the rings change. */
+	for (i = 0; i < 20000 && used[1] != wanted && !needs_reset; i++) {
 		some_descriptor(&desc[3 + (i & 3)], i);
+		/* An exit, which takes as long as many turns. */
+		needs_reset = i % 1000 == 999 && status(device) & NEEDS_RESET;
 	}
-	answered += used[1];
-	broken += !!(status(device) & NEEDS_RESET);
+	needs_reset = !!(status(device) & NEEDS_RESET);
+	broken += needs_reset;
+	return !needs_reset && used[1] == wanted;
+}
+
+/* Resets the device and sets up one of its queues, which is returned. */
+static uint32_t begin_somehow(const struct device *device)
+{
+	uint32_t queues = *(volatile uint16_t *)(device->common + 18);
+	uint32_t queue = next_random() % (queues ? queues : 1);
+	uint32_t features = next_random() & 1 ? 1U << 28 : 0;
+
+	if (next_random() & 1)
+		features |= 1U << 29;
+	/* Of consoles: several ports, most of the time. */
+	if (device->type == 3 && next_random() & 7)
+		features |= 1U << 1;
+	/* Of network cards that have it: the control queue, several pairs. */
+	if (device->type == 1 && next_random() & 3)
+		features |= offered(device) & (1U << 17 | 1U << 22);
+	/* Of balloons: statistics, reports. */
+	if (device->type == 5)
+		features |= next_random() & 0x36;
+	begin(device, features);
+	set_queue(device, queue, SIZE);
+	/* Of sockets, two queues work or none: in the same rings. */
+	if (device->type == 19 && queue < 2)
+		set_queue(device, !queue, SIZE);
+	return queue;
 }
 
 static void attack(const struct device *device, uint32_t chains)
 {
-	uint32_t queues = *(volatile uint16_t *)(device->common + 18);
+	uint32_t queue = 0, count;
+	int works = 0;
+	uint16_t before;
 
 	while (chains) {
-		uint32_t queue = next_random() % (queues ? queues : 1), count = 1;
-		uint32_t features = next_random() & 1 ? 1U << 28 : 0;
-
-		if (next_random() & 1)
-			features |= 1U << 29;
-		/* Of consoles: several ports, most of the time. */
-		if (device->type == 3 && next_random() & 7)
-			features |= 1U << 1;
-		/* Of network cards that have it: the control queue, several pairs. */
-		if (device->type == 1 && next_random() & 3)
-			features |= offered(device) & (1U << 17 | 1U << 22);
-		/* Of balloons: statistics, reports. */
-		if (device->type == 5)
-			features |= next_random() & 0x36;
-		begin(device, features);
-		set_queue(device, queue, SIZE);
-		/* Of sockets, two queues work or none: in the same rings. */
-		if (device->type == 19 && queue < 2)
-			set_queue(device, !queue, SIZE);
+		/* What works gets more into the same rings, mostly. */
+		if (!works || !(next_random() & 7))
+			queue = begin_somehow(device);
 		fill_buffers();
 		if (!(next_random() & 15))
 			spoil_registers(device);
+		count = 1;
 		if (next_random() & 1)
 			count = chains < 8 ? chains : 1 + next_random() % 8;
 		chains -= count;
+		before = used[1];
 		post_some(device, count);
 		kick(device, queue);
-		wait_for(device, avail[1]);
+		works = wait_for(device, avail[1]);
+		answered += (uint16_t)(used[1] - before);
 	}
 }
 
