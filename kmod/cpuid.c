@@ -154,7 +154,7 @@ static void __init add_paravirtual(void)
 	memcpy(&entry->edx, "M\0\0\0", 4);
 	entry = add_entry(HULL_CPUID_KVM | 1, 0, 0);
 	entry->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
-		     BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
+		     BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) | BIT(KVM_FEATURE_PV_EOI);
 	entry = add_entry(HULL_CPUID_HULL, 0, 0);
 	entry->eax = HULL_CPUID_HULL;
 	memcpy(&entry->ebx, "hull", 4);

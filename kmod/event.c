@@ -121,17 +121,28 @@ static bool interrupt_waits(struct hull_vcpu *vcpu)
 	return vcpu->event.interrupt >= 0 || (vcpu->lapic && hull_irq_pending(vcpu) >= 0);
 }
 
+/* The same, or one that is not settled. */
+static bool wants_window(struct hull_vcpu *vcpu)
+{
+	return vcpu->event.interrupt >= 0 ||
+	       (vcpu->lapic && hull_irq_pending(vcpu) != HULL_IRQ_NONE);
+}
+
 static void select_interrupt(struct hull_vcpu *vcpu, bool interruptible,
 			     struct hull_injection *next)
 {
 	struct hull_event *event = &vcpu->event;
+	int pending;
 
-	if (event->interrupt < 0 && vcpu->lapic && hull_irq_pending(vcpu) >= 0) {
-		if (!interruptible) {
+	if (event->interrupt < 0 && vcpu->lapic) {
+		pending = hull_irq_pending(vcpu);
+		/* One that is not settled: an exit as soon as it could come. */
+		if (pending == HULL_IRQ_UNSETTLED || (pending >= 0 && !interruptible)) {
 			next->window = true;
 			return;
 		}
-		event->interrupt = hull_irq_acknowledge(vcpu);
+		if (pending >= 0)
+			event->interrupt = hull_irq_acknowledge(vcpu);
 	}
 	if (event->interrupt < 0)
 		return;
@@ -142,7 +153,7 @@ static void select_interrupt(struct hull_vcpu *vcpu, bool interruptible,
 	}
 	next->kind = HULL_INJECTION_INTERRUPT;
 	next->vector = event->interrupt;
-	next->window = vcpu->lapic && hull_irq_pending(vcpu) >= 0;
+	next->window = vcpu->lapic && hull_irq_pending(vcpu) != HULL_IRQ_NONE;
 }
 
 void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_injection *next)
@@ -155,7 +166,7 @@ void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_i
 		next->vector = event->vector;
 		next->has_error = event->has_error;
 		next->error_code = event->error_code;
-		next->window = interrupt_waits(vcpu);
+		next->window = wants_window(vcpu);
 		/* An NMI whose delivery faulted: looked at again with the next exit. */
 		if (atomic_read(&event->nmi_pending))
 			hull_vcpu_set_request(vcpu, HULL_REQ_EVENT);
@@ -166,7 +177,7 @@ void hull_event_select(struct hull_vcpu *vcpu, bool interruptible, struct hull_i
 			next->kind = HULL_INJECTION_NMI;
 			event->nmi_masked = true;
 			atomic_dec(&event->nmi_pending);
-			next->window = interrupt_waits(vcpu);
+			next->window = wants_window(vcpu);
 			return;
 		}
 		/* In a shadow: looked at again with the next exit. */

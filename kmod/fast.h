@@ -384,7 +384,7 @@ static __always_inline void hull_fast_delivered(struct hull_event *event)
 
 /* What can only be done outside the window. */
 #define HULL_LEAVE_REQUESTS	(BIT(HULL_REQ_EXIT) | BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | \
-				 BIT(HULL_REQ_ROOT))
+				 BIT(HULL_REQ_ROOT) | BIT(HULL_REQ_EOI))
 
 /*
  * Before each entry: everything another context asked for, in the order: leave, then flush, then

@@ -137,6 +137,16 @@ static int write_clock(struct hull_vcpu *vcpu, u32 index, u64 value)
 	return hull_clock_write_msr(vcpu, index, value);
 }
 
+static int read_pv_eoi(struct hull_vcpu *vcpu, u32 index, u64 *value)
+{
+	return hull_pv_eoi_read_msr(vcpu, value);
+}
+
+static int write_pv_eoi(struct hull_vcpu *vcpu, u32 index, u64 value)
+{
+	return hull_pv_eoi_write_msr(vcpu, value);
+}
+
 /* ---- APIC ----------------------------------------------------------------------------------- */
 
 static int read_apic(struct hull_vcpu *vcpu, u32 index, u64 *value)
@@ -343,6 +353,7 @@ static const struct msr_row rows[] = {
 	{ ONE(MSR_MTRRdefType), MSR_F_SAVED, read_mtrr_type, write_mtrr_type },
 	{ ONE(MSR_KVM_WALL_CLOCK_NEW), MSR_F_SLEEPS | MSR_F_SAVED, read_clock, write_clock },
 	{ ONE(MSR_KVM_SYSTEM_TIME_NEW), MSR_F_SLEEPS | MSR_F_SAVED, read_clock, write_clock },
+	{ ONE(MSR_KVM_PV_EOI_EN), MSR_F_SLEEPS | MSR_F_SAVED, read_pv_eoi, write_pv_eoi },
 	{ ONE(MSR_IA32_MISC_ENABLE), MSR_F_SAVED, read_misc_enable, write_misc_enable },
 	{ ONE(MSR_IA32_UCODE_REV), 0, read_zero, write_nothing },
 	{ ONE(MSR_AMD64_SYSCFG), 0, read_zero, write_zero_only },

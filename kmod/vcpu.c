@@ -126,6 +126,8 @@ static void take_requests(struct hull_vcpu *vcpu)
 	hull_vcpu_take_request(vcpu, HULL_REQ_END);
 	if (hull_vcpu_take_request(vcpu, HULL_REQ_CLOCK))
 		hull_clock_update(vcpu);
+	if (unlikely(hull_vcpu_take_request(vcpu, HULL_REQ_EOI)))
+		hull_pv_eoi_settle_now(vcpu);
 	if (unlikely(READ_ONCE(vcpu->event.startup)))
 		take_startup(vcpu);
 }
@@ -133,10 +135,12 @@ static void take_requests(struct hull_vcpu *vcpu)
 /* Anything the run loop or the waiting guest wants to see. */
 static bool halt_ends(struct hull_vcpu *vcpu)
 {
-	const unsigned long wanted = BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | BIT(HULL_REQ_EXIT);
+	const unsigned long wanted = BIT(HULL_REQ_CLOCK) | BIT(HULL_REQ_END) | BIT(HULL_REQ_EXIT) |
+				     BIT(HULL_REQ_EOI);
 
-	return (READ_ONCE(vcpu->requests) & wanted) ||
-	       hull_event_wakes(vcpu, vcpu->gprs.rflags & X86_EFLAGS_IF);
+	/* The first may ask for HULL_REQ_EOI. */
+	return hull_event_wakes(vcpu, vcpu->gprs.rflags & X86_EFLAGS_IF) ||
+	       (READ_ONCE(vcpu->requests) & wanted);
 }
 
 /* HULL_RESUME: awake; HULL_PUBLISH; -EINTR. */

@@ -30,6 +30,7 @@
 #define HULL_REQ_CLOCK		3	/* write the paravirtual clock page */
 #define HULL_REQ_END		4	/* the VM has ended */
 #define HULL_REQ_ROOT		5	/* shadow paging: hull_shadow_prepare() before going on */
+#define HULL_REQ_EOI		6	/* settle an EOI that the guest was offered */
 
 enum hull_vcpu_mode {
 	HULL_OUTSIDE,		/* not in a window */

@@ -53,6 +53,8 @@ enum hull_timer_mode { TIMER_ONESHOT, TIMER_PERIODIC, TIMER_DEADLINE, TIMER_NONE
  * @tsc_offset: guest TSC minus host TSC when @timer was started for a deadline
  * @wall_clock: MSR_KVM_WALL_CLOCK
  * @system_time: MSR_KVM_SYSTEM_TIME
+ * @pv_eoi: MSR_KVM_PV_EOI_EN
+ * @eoi_offered: the guest may end what is in service without an exit; see pv_eoi.c
  * @vcpu: the CPU of this APIC
  * @chip: vm->irqchip
  */
@@ -87,6 +89,8 @@ struct hull_lapic {
 
 	u64 wall_clock;
 	u64 system_time;
+	u64 pv_eoi;
+	bool eoi_offered;
 
 	struct hull_vcpu *vcpu;
 	struct hull_irqchip *chip;
@@ -251,6 +255,12 @@ void hull_lapic_update_priority(struct hull_lapic *lapic);
 void hull_lapic_update_pic_input(struct hull_lapic *lapic);
 void hull_lapic_set_mode(struct hull_lapic *lapic, u64 base);
 int hull_lapic_highest(const unsigned long *map);
+
+/* ---- pv_eoi.c: the vCPU thread only ---- */
+/* Of the vector that has just come into service, alone. */
+void hull_pv_eoi_offer(struct hull_lapic *lapic);
+/* An offer is open: withdrawn, or found taken. False: not now; HULL_REQ_EOI is set. */
+bool hull_pv_eoi_settle(struct hull_lapic *lapic);
 
 /* ---- lapic_regs.c: the vCPU thread only ---- */
 extern const u32 hull_lvt_writable[NR_LVT];

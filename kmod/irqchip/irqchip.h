@@ -38,9 +38,12 @@ static inline bool hull_irq_maybe(const struct hull_lapic *lapic)
 	return READ_ONCE(((const struct hull_irq_hint *)lapic)->maybe);
 }
 
+/* hull_irq_pending(): nothing; something, and which one is known after HULL_REQ_EOI. */
+#define HULL_IRQ_NONE		(-1)
+#define HULL_IRQ_UNSETTLED	(-2)
 /*
- * Highest vector that the APIC or, for the CPU wired to them, the PICs would deliver now, or -1.
- * Takes nothing.
+ * Highest vector that the APIC or, for the CPU wired to them, the PICs would deliver now, or one of
+ * these two. Takes nothing.
  */
 int hull_irq_pending(struct hull_vcpu *vcpu);
 /* Take it: IRR to ISR, or the PIC's acknowledge cycle. Returns the vector or -1. */
@@ -114,6 +117,11 @@ u64 hull_vm_clock_ns(struct hull_vm *vm);
 /* KVM's MSRs (asm/kvm_para.h). 0, -EINVAL (#GP), -ENOENT. The vCPU thread, may sleep. */
 int hull_clock_write_msr(struct hull_vcpu *vcpu, u32 index, u64 value);
 int hull_clock_read_msr(struct hull_vcpu *vcpu, u32 index, u64 *value);
+/* HULL_REQ_EOI: what the guest was offered; pv_eoi.c. Sleeps. */
+void hull_pv_eoi_settle_now(struct hull_vcpu *vcpu);
+/* MSR_KVM_PV_EOI_EN. 0, -EINVAL (#GP), -ENOENT. The vCPU thread, sleeps. */
+int hull_pv_eoi_write_msr(struct hull_vcpu *vcpu, u64 value);
+int hull_pv_eoi_read_msr(struct hull_vcpu *vcpu, u64 *value);
 /* HULL_REQ_CLOCK: write the vCPU's clock page. May sleep. */
 void hull_clock_update(struct hull_vcpu *vcpu);
 

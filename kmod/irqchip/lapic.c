@@ -8,6 +8,7 @@
  * lapic_timer.c, finding the destination of a message in route.c. See chip.h for the rules.
  */
 #include <linux/slab.h>
+#include <asm/kvm_para.h>
 #include <asm/msr-index.h>
 
 #include "chip.h"
@@ -176,6 +177,10 @@ static int apic_pending(const struct hull_lapic *lapic)
  */
 static noinline int evaluate(struct hull_lapic *lapic)
 {
+	/* What is in service counts only when something waits. */
+	if (unlikely(lapic->eoi_offered) && (!irr_empty(lapic) || pic_pending(lapic)) &&
+	    !hull_pv_eoi_settle(lapic))
+		return HULL_IRQ_UNSETTLED;
 	if (pic_pending(lapic)) {
 		int vector = hull_pic_peek(lapic->chip);
 
@@ -206,6 +211,7 @@ int hull_irq_pending(struct hull_vcpu *vcpu)
 int hull_irq_acknowledge(struct hull_vcpu *vcpu)
 {
 	struct hull_lapic *lapic = vcpu->lapic;
+	bool alone = lapic->isr_top < 0;
 	int vector;
 
 	if (pic_pending(lapic))
@@ -218,13 +224,21 @@ int hull_irq_acknowledge(struct hull_vcpu *vcpu)
 	/* It was above the priority, hence above all that is in service. */
 	lapic->isr_top = vector;
 	hull_lapic_update_priority(lapic);
+	/* Nobody waits for its EOI: no line, no other vector. */
+	if ((lapic->pv_eoi & KVM_MSR_ENABLED) && alone && irr_empty(lapic) &&
+	    !test_bit(vector, lapic->tmr))
+		hull_pv_eoi_offer(lapic);
 	return vector;
 }
 
 void hull_lapic_eoi(struct hull_lapic *lapic)
 {
-	int vector = lapic->isr_top;
+	int vector;
 
+	/* In spite of an offer. If that cannot be settled now, nothing is in service when it is. */
+	if (unlikely(lapic->eoi_offered))
+		hull_pv_eoi_settle(lapic);
+	vector = lapic->isr_top;
 	if (vector < 0)
 		return;
 	__clear_bit(vector, lapic->isr);
@@ -313,6 +327,8 @@ void hull_lapic_reset(struct hull_vcpu *vcpu, bool init)
 		lapic->wall_clock = 0;
 		lapic->system_time = 0;
 	}
+	lapic->pv_eoi = 0;
+	lapic->eoi_offered = false;
 	vcpu->control.apic_base = lapic->base;
 	reset_registers(lapic);
 }

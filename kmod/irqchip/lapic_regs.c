@@ -46,6 +46,9 @@ static u32 map_word(const unsigned long *map, unsigned int word)
 /* Registers that both modes have. -EINVAL: no such register, or it cannot be read. */
 static int read_common(struct hull_lapic *lapic, unsigned int reg, u32 *value)
 {
+	/* ISR and PPR; should it not be possible now, they are those of a moment ago. */
+	if (unlikely(lapic->eoi_offered))
+		hull_pv_eoi_settle(lapic);
 	switch (reg) {
 	case APIC_REG(APIC_LVR):
 		*value = APIC_VERSION;

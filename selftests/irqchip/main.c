@@ -199,7 +199,7 @@ bool long_run(void)
 
 static const struct test *const suites[] = {
 	lapic_tests, delivery_tests, timer_tests, ioapic_tests, pic_tests, pit_tests, clock_tests,
-	state_tests, register_tests, line_tests, random_tests, race_tests,
+	state_tests, register_tests, line_tests, pv_eoi_tests, random_tests, race_tests,
 };
 
 static void run(const struct test *test, unsigned int number)

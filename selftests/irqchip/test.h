@@ -18,7 +18,7 @@ struct test {
 
 extern const struct test lapic_tests[], delivery_tests[], timer_tests[], ioapic_tests[],
 	pic_tests[], pit_tests[], clock_tests[], state_tests[], register_tests[], random_tests[],
-	line_tests[], race_tests[];
+	line_tests[], race_tests[], pv_eoi_tests[];
 
 extern unsigned int test_failures;
 extern u64 test_expectations;

@@ -185,6 +185,27 @@ int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len)
 	return 0;
 }
 
+bool shim_absent;
+
+int hull_gpa_cmpxchg(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len)
+{
+	u32 expected = *old, replacement = new;
+
+	(void)vm;
+	SHIM_CHECK(len == 4 && !(gpa & 3) && !shim_locks_held);
+	if (!is_memory(gpa, len))
+		return -ENXIO;
+	__atomic_compare_exchange((u32 *)(shim_memory + gpa), &expected, &replacement, false,
+				  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	*old = expected;
+	return 0;
+}
+
+int hull_gpa_cmpxchg_atomic(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len)
+{
+	return shim_absent ? -EFAULT : hull_gpa_cmpxchg(vm, gpa, old, new, len);
+}
+
 /* ---- vCPUs ---------------------------------------------------------------------------------- */
 
 void hull_vcpu_request(struct hull_vcpu *vcpu, unsigned int request)

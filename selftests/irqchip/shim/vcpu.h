@@ -7,6 +7,7 @@
 
 #define HULL_REQ_EVENT		1
 #define HULL_REQ_CLOCK		4
+#define HULL_REQ_EOI		6
 
 struct hull_vcpu {
 	struct hull_control control;

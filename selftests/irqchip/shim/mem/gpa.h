@@ -13,5 +13,9 @@ extern void (*shim_on_write)(gpa_t gpa, size_t len);
 
 int hull_gpa_read(struct hull_vm *vm, gpa_t gpa, void *to, size_t len);
 int hull_gpa_write(struct hull_vm *vm, gpa_t gpa, const void *from, size_t len);
+/* The page is not present: only the variant that sleeps gets at it. */
+extern bool shim_absent;
+int hull_gpa_cmpxchg(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len);
+int hull_gpa_cmpxchg_atomic(struct hull_vm *vm, gpa_t gpa, u64 *old, u64 new, size_t len);
 
 #endif
