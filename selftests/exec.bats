@@ -349,6 +349,32 @@ wait_for() {
 	[ "$output" = lo ]
 }
 
+@test "a Java program" {
+	local tool
+	for tool in java javac jar; do
+		command -v $tool >/dev/null || skip "this machine has no $tool (Debian: default-jdk-headless)"
+	done
+	cat >Main.java <<-'END'
+		public class Main {
+			public static void main(String[] words) throws Exception {
+				long sum = 0;
+				for (int b; (b = System.in.read()) >= 0;)
+					sum += b;
+				System.out.println(String.join("|", words) + " " + sum);
+				System.err.println(Runtime.getRuntime().availableProcessors());
+				System.exit(7);
+			}
+		}
+	END
+	javac Main.java
+	jar cfe app.jar Main Main.class
+	head -c 100000 /dev/zero | tr '\0' '\1' >in
+	go --mem 2G --cpus 2 -- java -jar app.jar one 'two  words' <in
+	[ "$status" -eq 7 ]
+	[ "$output" = "one|two  words 100000" ]
+	[ "$stderr" = 2 ]
+}
+
 @test "many runs, one after the other and side by side, leave nothing behind" {
 	local n
 	mkdir temporary here
