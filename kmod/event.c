@@ -4,7 +4,7 @@
  *
  * Exceptions belong to the vCPU thread. NMI, INIT and SIPI come from any context as atomics with a
  * request; interrupts stay in their controller until they are about to be delivered. All of this
- * runs with interrupts off as well as on, and takes no lock.
+ * runs with interrupts off as well as on, and takes no lock but mmu->lock (irqchip/pv_eoi.c).
  */
 #include <asm/trapnr.h>
 
@@ -132,17 +132,18 @@ static void select_interrupt(struct hull_vcpu *vcpu, bool interruptible,
 			     struct hull_injection *next)
 {
 	struct hull_event *event = &vcpu->event;
-	int pending;
+	int vector;
 
 	if (event->interrupt < 0 && vcpu->lapic) {
-		pending = hull_irq_pending(vcpu);
+		vector = hull_irq_pending(vcpu);
+		if (vector >= 0 && interruptible)
+			vector = hull_irq_acknowledge(vcpu);
 		/* One that is not settled: an exit as soon as it could come. */
-		if (pending == HULL_IRQ_UNSETTLED || (pending >= 0 && !interruptible)) {
+		if (vector == HULL_IRQ_UNSETTLED || (vector >= 0 && !interruptible)) {
 			next->window = true;
 			return;
 		}
-		if (pending >= 0)
-			event->interrupt = hull_irq_acknowledge(vcpu);
+		event->interrupt = vector;
 	}
 	if (event->interrupt < 0)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Fast handlers: shared by the vendors' inner loops, inside the window. No sleep, no sleeping
- * lock, no user access but a non-faulting read.
+ * lock, no user access that may fault.
  */
 #ifndef HULL_FAST_H
 #define HULL_FAST_H

@@ -251,6 +251,8 @@ static long vcpu_run(void *object, void *arg)
 	next = hull_exit_finish(vcpu);
 	while (next == HULL_RESUME)
 		next = run_once(vcpu);
+	/* What user space sees and saves, memory included, has no open offer. */
+	hull_pv_eoi_settle_now(vcpu);
 	vcpu->task = NULL;
 	hull_count(vcpu, HULL_STAT_USER);
 	return next == HULL_PUBLISH ? 0 : next;

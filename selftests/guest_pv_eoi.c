@@ -5,6 +5,7 @@
  * to write to it. The rules one by one are tested in irqchip/pv_eoi.c.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,8 +20,10 @@
 #define WORD_GPA	0x41000		/* what MSR_KVM_PV_EOI_EN names */
 #define WRITTEN_GPA	0x42000		/* how often the handler wrote EOI */
 #define HANDLER_GPA	0x43000
+#define SLOW_GPA	0x44000
 #define ROUNDS		1000
 #define ISR		0x100
+#define MSI		0xfee00000ULL
 
 /* R15: the APIC. */
 #define SETUP									\
@@ -44,8 +47,13 @@ GUEST(pairs, 64, SETUP "mov $1000, %ebx\n"
       "1: pause\n mov " COUNTER(0x50) ", %eax\n test $1, %al\n jnz 1b\n dec %ebx\n jnz 2b\n"
       "cli\n" TELL(2) "hlt\n");
 
-/* Handlers are the launcher's. */
+/* Sleeps, but for its handlers. */
 GUEST(idle, 64, SETUP TELL(3) "1: sti\n hlt\n jmp 1b\n");
+
+/* Of 0x70: goes on, and may be interrupted, until it is told to. */
+GUEST(slow, 64, "incl " COUNTER(0x70) "\n sti\n 1: pause\n cmpl $0, 0x42004\n je 1b\n cli\n"
+      "movl $0, 0x42004\n btrl $0, 0x41000\n jc 2f\n incl 0x42000\n movl $0, 0xb0(%r15)\n"
+      "2: incl " COUNTER(0x71) "\n iretq\n");
 
 FIXTURE(pv_eoi) {
 	struct guest guest;
@@ -118,19 +126,6 @@ TEST_F(pv_eoi, one_that_another_waits_for_does_not)
 	EXPECT_EQ(ROUNDS, *self->written);
 }
 
-/* The handler of @vector is reached. */
-static int interrupt(struct guest *guest, __u8 vector, struct trap *trap)
-{
-	int ret;
-
-	if (hull_send_msi(guest->vm, 0xfee00000, vector))
-		return -1;
-	limit_set(TEN_SECONDS);
-	ret = trap_expect(guest, 0, GUEST_LONG, vector, trap);
-	limit_set(0);
-	return ret;
-}
-
 /* Is @vector in service? */
 static bool in_service(struct guest *guest, unsigned int vector)
 {
@@ -143,51 +138,77 @@ static bool in_service(struct guest *guest, unsigned int vector)
 	return bits >> vector % 32 & 1;
 }
 
-/* Nothing is in service any more. */
-static int end_all(struct guest *guest)
-{
-	static struct hull_vcpu_state state;
-
-	if (hull_get_state(guest->cpu[0].fd, HULL_GROUP_APIC, &state))
-		return -1;
-	memset(state.apic.regs + ISR, 0, 0x80);
-	return hull_set_state(guest->cpu[0].fd, HULL_GROUP_APIC, &state);
-}
-
-TEST_F(pv_eoi, state_that_is_read_has_no_open_offer)
+/* The launcher's handler: it is reached by an exit to the launcher. */
+TEST_F(pv_eoi, nothing_is_open_when_the_launcher_looks)
 {
 	struct guest *guest = &self->guest;
 	struct trap trap;
 
 	ASSERT_EQ(0, start(guest, GUEST_CODE(idle)));
 	ASSERT_EQ(0, told(guest, 3));
-	ASSERT_EQ(0, interrupt(guest, 0x70, &trap));
-	EXPECT_EQ(1, *self->word);
-	/* Taken: */
-	*self->word = 0;
-	EXPECT_FALSE(in_service(guest, 0x70));
-	ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
-	ASSERT_EQ(0, interrupt(guest, 0x71, &trap));
-	EXPECT_EQ(1, *self->word);
-	/* Not taken, and withdrawn: */
-	EXPECT_TRUE(in_service(guest, 0x71));
+	ASSERT_EQ(0, hull_send_msi(guest->vm, MSI, 0x80));
+	limit_set(TEN_SECONDS);
+	EXPECT_EQ(0, trap_expect(guest, 0, GUEST_LONG, 0x80, &trap));
+	limit_set(0);
 	EXPECT_EQ(0, *self->word);
-	EXPECT_TRUE(in_service(guest, 0x71));
-	ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
+	EXPECT_TRUE(in_service(guest, 0x80));
 }
 
-/* A child has the page too: the module cannot write to it without making a copy, which sleeps. */
+/* ---- a page that is shared ------------------------------------------------------------------ */
+
+/* Runs until it is told to stop. */
+static void *run_cpu(void *arg)
+{
+	struct guest_cpu *cpu = arg;
+
+	while (!__atomic_load_n(&cpu->run->stop, __ATOMIC_RELAXED)) {
+		if (hull_run(cpu->fd) && errno != EINTR)
+			return "HULL_RUN failed";
+		if (cpu->run->exit)
+			return "the guest has ended, or wants something";
+	}
+	return NULL;
+}
+
+static void ignore(int sig)
+{
+}
+
+static bool becomes(volatile __u32 *word, __u32 value)
+{
+	unsigned long n;
+
+	for (n = 0; n < TEN_SECONDS / 100 && *word != value; n++)
+		usleep(100);
+	return *word == value;
+}
+
+/*
+ * A child has the page of the word, too: to write to it takes a copy, which the module cannot make
+ * in the window. A second interrupt comes; in every other round the first has taken its offer.
+ */
 TEST_F(pv_eoi, a_page_that_is_shared_meanwhile)
 {
+	const struct sigaction action = { .sa_handler = ignore };
 	struct guest *guest = &self->guest;
-	struct trap trap;
+	volatile __u32 *go_on = self->written + 1;
+	volatile __u32 *slow = (__u32 *)(guest->memory + TRAP_COUNTER_GPA(0x70));
+	pthread_t thread;
+	void *problem;
 	pid_t child;
-	int i;
+	__u32 i;
 
+	sigaction(SIGUSR1, &action, NULL);
 	ASSERT_EQ(0, start(guest, GUEST_CODE(idle)));
+	memcpy(guest->memory + SLOW_GPA, guest_slow, guest_slow_end - guest_slow);
+	trap_set_gate(guest, 0x70, SLOW_GPA);
+	trap_set_gate(guest, 0x80, HANDLER_GPA);
 	ASSERT_EQ(0, told(guest, 3));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_cpu, &guest->cpu[0]));
 	for (i = 0; i < 10; i++) {
-		ASSERT_EQ(0, interrupt(guest, 0x70, &trap));
+		*self->written = 0;
+		EXPECT_EQ(0, hull_send_msi(guest->vm, MSI, 0x70));
+		EXPECT_TRUE(becomes(slow, i + 1));
 		EXPECT_EQ(1, *self->word);
 		if (i & 1)
 			*self->word = 0;
@@ -196,17 +217,24 @@ TEST_F(pv_eoi, a_page_that_is_shared_meanwhile)
 			pause();
 			_exit(0);
 		}
-		ASSERT_LT(0, child);
-		ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
-		/* Of a higher priority: it comes in any case. */
-		ASSERT_EQ(0, interrupt(guest, 0x80, &trap));
+		EXPECT_LT(0, child);
+		EXPECT_EQ(0, hull_send_msi(guest->vm, MSI, 0x80));
+		EXPECT_TRUE(becomes((__u32 *)(guest->memory + TRAP_COUNTER_GPA(0x50)), i + 1));
+		*go_on = 1;
+		EXPECT_TRUE(becomes(slow + 1, i + 1));
+		/* Both have written EOI; or that of 0x70, which ends nothing. */
+		EXPECT_EQ(i & 1 ? 1 : 2, *self->written);
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
-		EXPECT_EQ(!(i & 1), in_service(guest, 0x70));
-		EXPECT_TRUE(in_service(guest, 0x80));
-		ASSERT_EQ(0, end_all(guest));
-		ASSERT_EQ(0, trap_return(guest, 0, GUEST_LONG, &trap, trap.rip));
 	}
+	__atomic_store_n(&guest->cpu[0].run->stop, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, &problem);
+	EXPECT_EQ(NULL, problem) {
+		TH_LOG("%s", (char *)problem);
+	}
+	EXPECT_FALSE(in_service(guest, 0x70));
+	EXPECT_FALSE(in_service(guest, 0x80));
 }
 
 HULL_TEST_MAIN

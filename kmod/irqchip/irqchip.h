@@ -46,7 +46,7 @@ static inline bool hull_irq_maybe(const struct hull_lapic *lapic)
  * these two. Takes nothing.
  */
 int hull_irq_pending(struct hull_vcpu *vcpu);
-/* Take it: IRR to ISR, or the PIC's acknowledge cycle. Returns the vector or -1. */
+/* Take it: IRR to ISR, or the PIC's acknowledge cycle. Returns the vector, or as above. */
 int hull_irq_acknowledge(struct hull_vcpu *vcpu);
 /* TPR as CR8 (0-15). */
 void hull_lapic_set_cr8(struct hull_vcpu *vcpu, u64 cr8);

@@ -161,14 +161,16 @@ static bool irr_empty(const struct hull_lapic *lapic)
 		 READ_ONCE(lapic->irr[2]) | READ_ONCE(lapic->irr[3]));
 }
 
-/* The vector the APIC would deliver now, or -1. */
-static int apic_pending(const struct hull_lapic *lapic)
+/* The vector the APIC would deliver now, or HULL_IRQ_NONE, HULL_IRQ_UNSETTLED. */
+static int apic_pending(struct hull_lapic *lapic)
 {
 	int vector = hull_lapic_highest(lapic->irr);
 
-	if (vector < 0 || (vector & 0xf0) <= (lapic->ppr & 0xf0) || !hull_lapic_on(lapic))
-		return -1;
-	return vector;
+	if (vector < 0 || !hull_lapic_on(lapic))
+		return HULL_IRQ_NONE;
+	if (unlikely(lapic->eoi_offered) && !hull_pv_eoi_settle(lapic))
+		return HULL_IRQ_UNSETTLED;
+	return (vector & 0xf0) <= (lapic->ppr & 0xf0) ? HULL_IRQ_NONE : vector;
 }
 
 /*
@@ -177,10 +179,6 @@ static int apic_pending(const struct hull_lapic *lapic)
  */
 static noinline int evaluate(struct hull_lapic *lapic)
 {
-	/* What is in service counts only when something waits. */
-	if (unlikely(lapic->eoi_offered) && (!irr_empty(lapic) || pic_pending(lapic)) &&
-	    !hull_pv_eoi_settle(lapic))
-		return HULL_IRQ_UNSETTLED;
 	if (pic_pending(lapic)) {
 		int vector = hull_pic_peek(lapic->chip);
 
@@ -211,14 +209,15 @@ int hull_irq_pending(struct hull_vcpu *vcpu)
 int hull_irq_acknowledge(struct hull_vcpu *vcpu)
 {
 	struct hull_lapic *lapic = vcpu->lapic;
-	bool alone = lapic->isr_top < 0;
 	int vector;
+	bool alone;
 
 	if (pic_pending(lapic))
 		return hull_pic_acknowledge(lapic->chip);
 	vector = apic_pending(lapic);
 	if (vector < 0)
-		return -1;
+		return vector;
+	alone = lapic->isr_top < 0;
 	clear_bit(vector, lapic->irr);
 	__set_bit(vector, lapic->isr);
 	/* It was above the priority, hence above all that is in service. */
@@ -327,8 +326,8 @@ void hull_lapic_reset(struct hull_vcpu *vcpu, bool init)
 		lapic->wall_clock = 0;
 		lapic->system_time = 0;
 	}
+	hull_pv_eoi_settle_now(vcpu);
 	lapic->pv_eoi = 0;
-	lapic->eoi_offered = false;
 	vcpu->control.apic_base = lapic->base;
 	reset_registers(lapic);
 }

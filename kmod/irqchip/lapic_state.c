@@ -56,8 +56,6 @@ void hull_lapic_get_state(struct hull_vcpu *vcpu, struct hull_apic *apic,
 	struct hull_lapic *lapic = vcpu->lapic;
 	unsigned int i;
 
-	/* Memory that is saved after this has no offer either. */
-	hull_pv_eoi_settle_now(vcpu);
 	if (apic) {
 		memset(apic, 0, sizeof(*apic));
 		put(apic, APIC_ID, lapic->id << 24);
@@ -136,7 +134,6 @@ int hull_lapic_set_state(struct hull_vcpu *vcpu, const struct hull_apic *apic)
 
 	if (!state_valid(lapic, apic))
 		return -EINVAL;
-	hull_pv_eoi_settle_now(vcpu);
 	hull_lapic_timer_stop(lapic);
 	WRITE_ONCE(lapic->deadline, 0);
 	lapic->tpr = get(apic, APIC_TASKPRI);

@@ -7,11 +7,13 @@
  * on its EOI, bit 0 is set there: an offer. The guest takes it by clearing the bit, instead of
  * writing EOI; nobody hears of that. So an offer is settled before anything looks at what is in
  * service: the bit is cleared, and where it was already, the EOI is done now. Only one is open at a
- * time, and its vector is the only one in service: what comes next settles first.
+ * time, and its vector is the only one in service: what comes next settles first. None is open
+ * outside of HULL_RUN, so none is in saved state or memory.
  *
  * The vCPU thread alone, which is not in the guest meanwhile; so the guest sees the bit change
- * between two of its instructions. No locks. The word may be on a page that is not there: then
- * offers are not made, and to settle one the window is left (HULL_REQ_EOI).
+ * between two of its instructions. Locks: with shadow paging mmu->lock. The word may be on a page
+ * that cannot be written to without sleeping: then no offer is made, and to settle one the window
+ * is left (HULL_REQ_EOI).
  */
 #include <asm/kvm_para.h>
 
@@ -40,8 +42,8 @@ void hull_pv_eoi_offer(struct hull_lapic *lapic)
 {
 	u64 found = 0;
 
-	/* A word that is not zero is not as the guest should leave it: it writes EOI, then. */
-	lapic->eoi_offered = !exchange(lapic, &found, 1, true) && !found;
+	/* A bit that is set already will be taken for one; others are not for the guest to set. */
+	lapic->eoi_offered = !exchange(lapic, &found, 1, true) && found <= 1;
 }
 
 /* The bit was cleared by the guest: it has done with what is in service. */
@@ -71,7 +73,7 @@ void hull_pv_eoi_settle_now(struct hull_vcpu *vcpu)
 
 	if (!lapic || !lapic->eoi_offered)
 		return;
-	/* Memory that has gone for good: it was not taken. */
+	/* The launcher has taken the memory away meanwhile: then it was not taken. */
 	if (exchange(lapic, &found, 0, false))
 		found = 1;
 	settled(lapic, found);
