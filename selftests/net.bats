@@ -19,7 +19,7 @@ setup_file() {
 	load_module tun
 	load_module bridge
 	make_namespace
-	[ -e /dev/vhost-net ] || ns "$HULL" run --kernel "$KERNEL" --net tap=none,vhost=on >no_vhost 2>&1 || :
+	[ -e /dev/vhost-net ] || [ $VHOST = off ] || ns "$HULL" run --kernel "$KERNEL" --net tap=none,vhost=on >no_vhost 2>&1 || :
 	load_module vhost_net
 	make_initramfs
 	run_guests
@@ -286,7 +286,7 @@ sum() { md5sum <"$1" | cut -c 1-32; }
 }
 
 @test "without the host's module vhost=on is an error that says which it is" {
-	[ -e no_vhost ] || skip "it was loaded already"
+	[ -e no_vhost ] || skip "it was loaded already, or vhost-net is refused for shadow paging"
 	grep -qF "hull: there is no /dev/vhost-net (as root: modprobe vhost_net)" no_vhost
 }
 
