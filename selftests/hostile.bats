@@ -4,8 +4,7 @@
 # A guest that is a hostile driver (launcher/hostile.c) of each virtio device, where
 # hull.ko is loaded: the device stops until it is reset, works then, and the launcher
 # lives. Meanwhile Debian's kernel is a guest with a disk, a network card, a shared
-# directory, random numbers and a balloon, and looks, round after round, whether they
-# do what they should.
+# directory and random numbers, which it looks at round after round, and a balloon.
 #
 #   HULL_CHAINS   malformed chains for each device (default 500; with HULL_LONG=1 100000)
 #
@@ -48,6 +47,7 @@ other_init() {
 		}
 		round() {
 			head -c 20000 /dev/hwrng >/sent
+			[ "$(wc -c </sent)" = 20000 ] || say "BAD: /dev/hwrng"
 			dd if=/sent of=/disk/file conv=fsync 2>/dev/null
 			dd if=/sent of=/data/file conv=fsync 2>/dev/null
 			echo 3 >/proc/sys/vm/drop_caches

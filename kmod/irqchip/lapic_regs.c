@@ -43,12 +43,16 @@ static u32 map_word(const unsigned long *map, unsigned int word)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
+/* What depends on an open offer; should it not be possible now, it is that of a moment ago. */
+static void settle(struct hull_lapic *lapic)
+{
+	if (lapic->eoi_offered)
+		hull_pv_eoi_settle(lapic);
+}
+
 /* Registers that both modes have. -EINVAL: no such register, or it cannot be read. */
 static int read_common(struct hull_lapic *lapic, unsigned int reg, u32 *value)
 {
-	/* ISR and PPR; should it not be possible now, they are those of a moment ago. */
-	if (unlikely(lapic->eoi_offered))
-		hull_pv_eoi_settle(lapic);
 	switch (reg) {
 	case APIC_REG(APIC_LVR):
 		*value = APIC_VERSION;
@@ -57,6 +61,7 @@ static int read_common(struct hull_lapic *lapic, unsigned int reg, u32 *value)
 		*value = lapic->tpr;
 		return 0;
 	case APIC_REG(APIC_PROCPRI):
+		settle(lapic);
 		*value = lapic->ppr;
 		return 0;
 	case APIC_REG(APIC_LDR):
@@ -66,6 +71,7 @@ static int read_common(struct hull_lapic *lapic, unsigned int reg, u32 *value)
 		*value = lapic->svr;
 		return 0;
 	case APIC_REG(APIC_ISR) ... APIC_REG(APIC_ISR) + 7:
+		settle(lapic);
 		*value = map_word(lapic->isr, reg - APIC_REG(APIC_ISR));
 		return 0;
 	case APIC_REG(APIC_TMR) ... APIC_REG(APIC_TMR) + 7:
